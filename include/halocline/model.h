@@ -23,6 +23,8 @@ typedef struct {
   double    bytes_per_output;    /* one fields file, all ranks */
   double    bytes_per_checkpoint;
   double    cell_updates;        /* estimated total number of cell updates, 0 if unknown: for the progress line */
+  double    updates_per_step;    /* cell updates in one step or iteration (cells x time levels x sweeps); 0: the number of cells */
+  HcGrid    grid;                /* borrowed, for the fields files; NULL if there is none */
 } HcPlan;
 
 /** State of the march or iteration, owned by the driver, read and advanced by the model. */

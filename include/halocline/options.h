@@ -51,7 +51,8 @@ typedef struct HcOptions_ *HcOptions;
  * key, sequence or nested map where a scalar is expected, tab indentation, null value, stray positional argument. */
 PetscErrorCode HcOptionsCreate(MPI_Comm comm, int argc, char **argv, HcOptions *opts);
 
-/** Add a table of keys (kept by reference). Defaults become visible. */
+/** Add a table of keys (kept by reference). Defaults become visible. A key that an earlier table has takes the new row: so a
+ * model may give a common key its own default or range. */
 PetscErrorCode HcOptionsAddTable(HcOptions opts, const HcOption table[]);
 
 /** Apply a built-in problem's settings below what the user gave. */
@@ -61,14 +62,20 @@ PetscErrorCode HcOptionsApplyProblem(HcOptions opts, const HcProblem *problem);
  * type, out of range. Errors name file:line:column or the command line, key, value and what is allowed. */
 PetscErrorCode HcOptionsCheck(HcOptions opts);
 
-/** Refuse a key that the user gave and no getter has read ("... is not used by model 'hj' with ..."), and PETSc options
- * that no PETSc object asked for (those of inner levels, known only later, excepted). Call after create, before compute. */
+/** Refuse a key that the user gave and no getter has read ("... is not used by model 'hj' with ..."). Called by the driver
+ * after the model's create, so every key must be read there. */
 PetscErrorCode HcOptionsCheckUsed(HcOptions opts, const char *model);
+
+/** Refuse PETSc options that no PETSc object asked for (those of inner levels, known only later, excepted). Called by the
+ * driver after the model's setup, which must call the SetFromOptions of every solver that the user may steer. */
+PetscErrorCode HcOptionsCheckPetscUsed(HcOptions opts);
 
 /** Was the key given by the user or by the problem (not by default)? Does not count as a use. */
 PetscBool HcOptionsIsSet(HcOptions opts, const char *key);
 
-/** Typed getters; the value is checked against its table row. A key in no table is a programming error. */
+/** Typed getters; the value is checked against its table row. A key in no table is a programming error. A key that is unset
+ * and has the default "" leaves *value as it was (a word: -1); one whose default is NULL is an error that names it.
+ * Numbers may be products, quotients and powers of numbers and pi: "2*pi", "0.5/pi^2". */
 PetscErrorCode HcOptionsGetBool(HcOptions opts, const char *key, PetscBool *value);
 /** Integer in its range. */
 PetscErrorCode HcOptionsGetInt(HcOptions opts, const char *key, PetscInt *value);
@@ -93,7 +100,8 @@ PetscErrorCode HcOptionsResolvePath(HcOptions opts, const char *name, char path[
  * line, the problem or the default. For checks that a table cannot express. */
 PetscErrorCode HcOptionsFail(HcOptions opts, const char *key, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
-/** Give a key a value from code (derived defaults, e.g. grid_cells from a PNG); it is shown in the resolved input. */
+/** Give a key a value from code (derived defaults, e.g. grid_cells from a PNG); it is shown in the resolved input. What the user
+ * or the problem gave stays. */
 PetscErrorCode HcOptionsSetDerived(HcOptions opts, const char *key, const char *value);
 
 /** The resolved input as YAML, every used key with defaults and PETSc's options; caller frees with PetscFree(). */
