@@ -1,0 +1,112 @@
+/* Ghosts beyond the faces of the domain, by local rules. */
+#include "grid_private.h"
+#include <string.h>
+
+enum { MAX_POINTS = 4 };
+
+/* One ghost layer as a combination of interior layers: ghost = sum of weight[p] * layer[p] (+ a constant). */
+typedef struct {
+  int points;
+  PetscInt layer[MAX_POINTS]; /* index in the face's direction */
+  double weight[MAX_POINTS];
+  double constant;
+} Combination;
+
+/* Weights of the polynomial through layers 0 .. points-1 at -distance (Lagrange). The quotients are whole numbers, so
+ * they are exact. */
+static void extrapolation(int points, PetscInt distance, double weight[]) {
+  for (int p = 0; p < points; ++p) {
+    double over = 1, under = 1;
+    for (int q = 0; q < points; ++q) {
+      if (q == p) continue;
+      over *= -(double)(distance + q);
+      under *= p - q;
+    }
+    weight[p] = over / under;
+  }
+}
+
+/* The ghost layer at a distance of 1..width beyond the face; n is the block's size in its direction. */
+static Combination combination(HcFill rule, PetscInt distance, int upper, PetscInt n, PetscInt cells, double value) {
+  Combination m = {0};
+  switch (rule) {
+  case HC_FILL_EVEN:
+  case HC_FILL_ODD:
+    m.points = 1;
+    m.layer[0] = distance - 1;
+    m.weight[0] = rule == HC_FILL_EVEN ? 1 : -1;
+    break;
+  case HC_FILL_COPY:
+  case HC_FILL_LINEAR:
+  case HC_FILL_CUBIC:
+    /* a domain thinner than the polynomial needs takes the highest degree that it can determine */
+    m.points = (int)PetscMin(cells, rule == HC_FILL_COPY ? 1 : rule == HC_FILL_LINEAR ? 2 : 4);
+    for (int p = 0; p < m.points; ++p) m.layer[p] = p;
+    extrapolation(m.points, distance, m.weight);
+    break;
+  case HC_FILL_CONSTANT:
+    m.constant = value;
+    break;
+  case HC_FILL_NONE:
+    break;
+  }
+  if (upper)
+    for (int p = 0; p < m.points; ++p) m.layer[p] = n - 1 - m.layer[p];
+  return m;
+}
+
+static void combine(const Combination *m, const double *const from[], PetscInt n, double *restrict to) {
+  switch (m->points) {
+  case 0:
+    for (PetscInt i = 0; i < n; ++i) to[i] = m->constant;
+    break;
+  case 1:
+    for (PetscInt i = 0; i < n; ++i) to[i] = m->weight[0] * from[0][i];
+    break;
+  default:
+    for (PetscInt i = 0; i < n; ++i) {
+      double sum = m->weight[0] * from[0][i];
+      for (int p = 1; p < m->points; ++p) sum += m->weight[p] * from[p][i];
+      to[i] = sum;
+    }
+  }
+}
+
+/* Rows run along x over ghosts too; beyond x-faces a "row" is a single cell. */
+static void fill_layer(HcField f, int c, PetscInt width, int d, PetscInt ghost, const Combination *m) {
+  HcGrid g = f->grid;
+  PetscInt lo[3], hi[3];
+  const double *from[MAX_POINTS];
+  for (int e = 0; e < 3; ++e) {
+    const PetscInt w = e < g->dim ? width : 0;
+    lo[e] = e == d ? ghost : -w;
+    hi[e] = e == d ? ghost + 1 : g->n[e] + w;
+  }
+  for (PetscInt k = lo[2]; k < hi[2]; ++k)
+    for (PetscInt j = lo[1]; j < hi[1]; ++j) {
+      double *to = f->c[c] + lo[0] + j * f->stride[1] + k * f->stride[2];
+      for (int p = 0; p < m->points; ++p) from[p] = to + (m->layer[p] - ghost) * f->stride[d];
+      combine(m, from, hi[0] - lo[0], to);
+    }
+}
+
+PetscErrorCode HcFieldFillBoundary(HcField f, int c, PetscInt width, const HcFill rule[6], const double value[6]) {
+  HcGrid g = f->grid;
+  PetscFunctionBeginUser;
+  PetscCheck(c >= 0 && c < f->components, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "Component %d of %d", c, f->components);
+  PetscCheck(width >= 0 && width <= f->width, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "%d of %d ghost layers", (int)width,
+    (int)f->width);
+  for (int face = 0; face < 2 * g->dim; ++face) {
+    const int d = face / 2, upper = face % 2;
+    if (rule[face] == HC_FILL_NONE || g->boundary[face] == HC_PERIODIC || !HcGridAtEdge(g, face)) continue;
+    PetscCheck(rule[face] != HC_FILL_CONSTANT || value, PETSC_COMM_SELF, PETSC_ERR_ARG_NULL, "No value for a constant boundary");
+    for (PetscInt distance = 1; distance <= width; ++distance) {
+      const PetscInt ghost = upper ? g->n[d] - 1 + distance : -distance;
+      const Combination m = combination(rule[face], distance, upper, g->n[d], g->cells[d], value ? value[face] : 0);
+      /* a block thinner than the polynomial reads the cells of the next block, which the exchange has brought */
+      PetscCheck(m.points <= g->n[d] + width, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "Blocks too thin for the extrapolation");
+      fill_layer(f, c, width, d, ghost, &m);
+    }
+  }
+  PetscFunctionReturn(0);
+}
