@@ -60,11 +60,11 @@ struct Mfg_ {
   int face_exit[6]; /* the number of the exit behind a domain face, -1 if it is none */
 
   /* the discrete solution */
-  PetscInt steps; /* levels are 0..steps */
-  double dt, cfl; /* cfl: safety factor of explicit substeps */
-  size_t cells;   /* owned cells: one level */
-  double *u, *m;  /* [steps+1][cells] */
-  double *m_last; /* the density before the last fp sweep: the coupling's residual */
+  PetscInt steps;       /* levels are 0..steps */
+  double dt, cfl;       /* cfl: safety factor of explicit substeps */
+  size_t cells;         /* owned cells: one level */
+  double *u, *m;        /* [steps+1][cells] */
+  double *m_last;       /* the density before the last fp sweep: the coupling's residual */
   double *mass_level;   /* [steps+1] integral of m, identical on all ranks */
   double *exited_level; /* [steps+1] mass absorbed by exits up to the level */
   double *gained_level; /* [steps+1] mass gained from sources and `given` boundaries up to the level */
@@ -81,7 +81,9 @@ struct Mfg_ {
   double damping, tolerance;
   PetscInt depth, max_iterations;
   PetscInt iterations, first_iteration; /* first_iteration > 0 after a restart */
-  Vec iterate;                          /* the iterate of u whose G was evaluated last: what a checkpoint saves */
+  SNES snes;
+  Vec solution;
+  Vec iterate;     /* the iterate of u whose G was evaluated last: what a checkpoint saves */
   double residual; /* sup over time of the L1 norm of the change of m */
   double *residual_history;
   PetscBool converged;
@@ -123,5 +125,14 @@ PetscErrorCode MfgMassDiagnostics(Mfg mfg);
 PetscErrorCode MfgDensityChange(Mfg mfg, double *change);
 
 /* coupling.c */
+/** Make the SNES and its vector (setup), with options under the prefix coupling_. */
+PetscErrorCode MfgCouplingCreate(Mfg mfg);
+/** Iterate to the fixed point from mfg->u, then compute the policy's cost and the exploitability. */
 PetscErrorCode MfgCouplingSolve(Mfg mfg, HcClock *clock, HcIterationDone done, void *driver);
+PetscErrorCode MfgCouplingDestroy(Mfg mfg);
+/** Bytes a rank that the coupling's vectors need. */
 double MfgCouplingBytes(Mfg mfg);
+
+/* exits.c */
+/** Number the exits: connected door areas, then exit faces of the domain (mfg->exits, exit_id, face_exit). Collective. */
+PetscErrorCode MfgNumberExits(Mfg mfg);
