@@ -26,6 +26,13 @@ static void extrapolation(int points, PetscInt distance, double weight[]) {
   }
 }
 
+/* How many layers the polynomial of a rule goes through: a domain thinner than it needs takes the highest degree that
+ * it can determine. */
+static int points_of(HcFill rule, PetscInt cells) {
+  const int points = rule == HC_FILL_COPY ? 1 : rule == HC_FILL_LINEAR ? 2 : rule == HC_FILL_CUBIC ? 4 : 0;
+  return (int)PetscMin(cells, (PetscInt)points);
+}
+
 /* The ghost layer at a distance of 1..width beyond the face; n is the block's size in its direction. */
 static Combination combination(HcFill rule, PetscInt distance, int upper, PetscInt n, PetscInt cells, double value) {
   Combination m = {0};
@@ -39,8 +46,7 @@ static Combination combination(HcFill rule, PetscInt distance, int upper, PetscI
   case HC_FILL_COPY:
   case HC_FILL_LINEAR:
   case HC_FILL_CUBIC:
-    /* a domain thinner than the polynomial needs takes the highest degree that it can determine */
-    m.points = (int)PetscMin(cells, rule == HC_FILL_COPY ? 1 : rule == HC_FILL_LINEAR ? 2 : 4);
+    m.points = points_of(rule, cells);
     for (int p = 0; p < m.points; ++p) m.layer[p] = p;
     extrapolation(m.points, distance, m.weight);
     break;
@@ -90,6 +96,18 @@ static void fill_layer(HcField f, int c, PetscInt width, int d, PetscInt ghost, 
     }
 }
 
+/* A block thinner than the polynomial reads cells of the next block, which the exchange has brought as ghosts. Every rank
+ * checks the thinnest block, so that all find the same error. */
+static PetscErrorCode check_depth(HcGrid g, int d, PetscInt width, PetscInt points) {
+  const PetscInt thinnest = g->cells[d] / g->ranks[d];
+  PetscFunctionBeginUser;
+  HcRequire(g->ranks[d] == 1 || points <= thinnest + width, HC_EXIT_INPUT,
+    "grid_cells: blocks of %lld cells in direction %c are too thin for the extrapolation at the boundary; use fewer ranks or "
+    "more cells",
+    (long long)thinnest, "xyz"[d]);
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode HcFieldFillBoundary(HcField f, int c, PetscInt width, const HcFill rule[6], const double value[6]) {
   HcGrid g = f->grid;
   PetscFunctionBeginUser;
@@ -98,13 +116,13 @@ PetscErrorCode HcFieldFillBoundary(HcField f, int c, PetscInt width, const HcFil
     (int)f->width);
   for (int face = 0; face < 2 * g->dim; ++face) {
     const int d = face / 2, upper = face % 2;
-    if (rule[face] == HC_FILL_NONE || g->boundary[face] == HC_PERIODIC || !HcGridAtEdge(g, face)) continue;
+    if (rule[face] == HC_FILL_NONE || g->boundary[face] == HC_PERIODIC || width == 0) continue;
+    PetscCall(check_depth(g, d, width, points_of(rule[face], g->cells[d])));
+    if (!HcGridAtEdge(g, face)) continue;
     PetscCheck(rule[face] != HC_FILL_CONSTANT || value, PETSC_COMM_SELF, PETSC_ERR_ARG_NULL, "No value for a constant boundary");
     for (PetscInt distance = 1; distance <= width; ++distance) {
       const PetscInt ghost = upper ? g->n[d] - 1 + distance : -distance;
       const Combination m = combination(rule[face], distance, upper, g->n[d], g->cells[d], value ? value[face] : 0);
-      /* a block thinner than the polynomial reads the cells of the next block, which the exchange has brought */
-      PetscCheck(m.points <= g->n[d] + width, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "Blocks too thin for the extrapolation");
       fill_layer(f, c, width, d, ghost, &m);
     }
   }
