@@ -39,7 +39,7 @@ static double datum(int set, uint64_t i) {
 /* Sum times 2^-shift, exact but for the last rounding: Shewchuk's nonoverlapping expansions (Discrete Comput. Geom. 18
  * (1997) 305). The shift keeps partial sums from overflowing. */
 static double exact_sum(size_t n, const double *v, int shift) {
-  double part[64];
+  double part[2200]; /* more than a double's range has bits */
   int parts = 0;
   for (size_t i = 0; i < n; ++i) {
     double x = ldexp(v[i], -shift);
