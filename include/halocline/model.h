@@ -45,6 +45,7 @@ typedef struct {
   const HcProblem *problems; /* may be NULL */
   const HcColumn  *columns;
   const char      *figure;   /* the column that the progress line shows, e.g. "mass" */
+  const char      *fields;   /* every name that `write` may write, "u|m|drift_x": what output_fields allows; NULL: not checked */
 
   /** Read and check all options; create the grid; no large allocation. */
   PetscErrorCode (*create)(HcRun run, void **ctx);
