@@ -43,13 +43,16 @@ static PetscErrorCode read_cells(HcOptions opts, HcGridSpec *spec) {
   PetscInt cells[16], n = 16, dim = 0;
   PetscFunctionBeginUser;
   PetscCall(HcOptionsGetInts(opts, "grid_cells", &n, cells));
-  if (HcOptionsIsSet(opts, "grid_dim")) {
-    PetscCall(HcOptionsGetInt(opts, "grid_dim", &dim));
-    if (dim < 1 || dim > 3) PetscCall(HcOptionsFail(opts, "grid_dim", "a grid has 1, 2 or 3 dimensions"));
-  } else
-    dim = n;
+  PetscCall(HcOptionsGetInt(opts, "grid_dim", &dim)); /* stays 0 if unset */
   if (n == 0) PetscCall(HcOptionsFail(opts, "grid_cells", "give the number of cells in each direction, such as 64,64"));
   if (n > 3) PetscCall(HcOptionsFail(opts, "grid_cells", "%d directions; a grid has 1, 2 or 3", (int)n));
+  if (dim == 0) {
+    char text[8];
+    dim = n;
+    snprintf(text, sizeof text, "%d", (int)dim);
+    PetscCall(HcOptionsSetDerived(opts, "grid_dim", text));
+  }
+  if (dim < 1 || dim > 3) PetscCall(HcOptionsFail(opts, "grid_dim", "a grid has 1, 2 or 3 dimensions"));
   if (n > 1 && n != dim)
     PetscCall(HcOptionsFail(opts, "grid_cells", "%d numbers for grid_dim = %d; give one, or one a direction", (int)n, (int)dim));
   spec->dim = dim;
@@ -67,9 +70,10 @@ static PetscErrorCode read_boundary(HcOptions opts, unsigned allowed, HcGridSpec
   list_allowed(allowed, list, sizeof list);
   /* indices are those of HcBoundary: the key's table lists the words in that order */
   PetscCall(HcOptionsGetWords(opts, "grid_boundary", &n, given));
-  if (n == 0) {
+  /* a default of the table may not suit the model: then the tamest word that does */
+  if (n == 0 || (n == 1 && !(allowed >> given[0] & 1) && !HcOptionsIsSet(opts, "grid_boundary"))) {
     PetscInt b = 0;
-    while (b < BOUNDARY_WORDS - 1 && !(allowed >> b & 1)) ++b; /* the enum runs from the tamest word on */
+    while (b < BOUNDARY_WORDS - 1 && !(allowed >> b & 1)) ++b;
     given[0] = b;
     n = 1;
     PetscCall(HcOptionsSetDerived(opts, "grid_boundary", boundary_word[b]));
