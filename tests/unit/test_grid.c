@@ -100,7 +100,7 @@ static PetscErrorCode test_refusals(void) {
   tap_ok(!HcGridCreate(PETSC_COMM_WORLD, &s, &g) && g->n[0] == 4, "as many blocks as fit");
   HcField f = NULL;
   PetscCall(HcGridDestroy(&g));
-  s = make_spec(2, 2, 2, 1, HC_PERIODIC, 1);
+  s = make_spec(2, 2, 12, 1, HC_PERIODIC, 1);
   PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &g));
   tap_ok(HcErrorKind(HcFieldCreate(g, 1, 3, &f)) == HC_EXIT_INPUT, "ghost layers wider than a block");
   HcErrorClear();
