@@ -41,7 +41,7 @@ def sections(text):
 
 
 def reference(exe):
-    per_model = {m: sections(ask(exe, "-model", m, "-help_markdown")) for m in MODELS}
+    per_model = {m: sections(ask(exe, "-model", m, "-help", "markdown")) for m in MODELS}
     common = [t for t in per_model[MODELS[0]] if all(t in s and s[t] == per_model[MODELS[0]][t] for s in per_model.values())]
     parts = [HEAD]
     for title in common:

@@ -211,7 +211,7 @@ def value(run, out, count=40):
     figure, axis = plt.subplots(figsize=(11, 9.2 * aspect + 0.9))
     image = axis.imshow(u, origin="lower", extent=run.extent, cmap=style.VALUE_MAP, interpolation="nearest")
     x, y = run.axes[0], run.axes[1]
-    lines = axis.contour(x, y, u, levels=14, colors="white", linewidths=0.7, alpha=0.75, zorder=2)
+    lines = axis.contour(x, y, u, levels=14, colors="white", linewidths=0.7, linestyles="solid", alpha=0.75, zorder=2)
     axis.clabel(lines, lines.levels[1::2], fontsize=8, fmt="%g")
     style.draw_plan(axis, run, plane_region(run))
     if "drift_x" in run.names:
@@ -286,11 +286,26 @@ def exit_name(run, faces, edge):
 
 
 def exit_shares(run):
-    """Mass inside at every output, and the mass that each exit has taken so far.
+    """(names of exits, times, mass inside, mass taken by each exit so far [time][exit]).
 
-    The total that left between two outputs is the difference of the masses. It is split over the exits in proportion to
-    the fluxes m (max(drift, 0) + 2 nu / h) through their faces (trapezoidal in time), the flux of the upwind scheme."""
+    The run's own accounts at every time level where summary.json has them; else from the fields, see estimated_shares."""
     exits = exit_faces(run)
+    names = [name for name, _ in exits]
+    results = run.summary.get("results", {})
+    if "series_mass" in results and "series_exit_1" in results:
+        taken = []
+        while f"series_exit_{len(taken) + 1}" in results:
+            taken.append(results[f"series_exit_{len(taken) + 1}"])
+        if len(taken) != len(names):
+            names = [f"exit {k + 1}" for k in range(len(taken))]
+        return names, np.array(results["series_time"]), np.array(results["series_mass"]), np.array(taken).T
+    inside, taken = estimated_shares(run, exits)
+    return names, run.times, inside, taken
+
+
+def estimated_shares(run, exits):
+    """The total that left between two outputs is the difference of the masses. It is split over the exits in proportion to
+    the fluxes m (max(drift, 0) + 2 nu / h) through their faces (trapezoidal in time), the flux of the upwind scheme."""
     nu = 0.5 * run.real("mfg_sigma", 0.0) ** 2
     inside = np.array([mass_inside(run, i) for i in range(len(run.times))])
     rate = np.zeros((len(run.times), len(exits)))
@@ -307,7 +322,7 @@ def exit_shares(run):
         total = part.sum()
         part = part / total if total > 0 else np.full(len(exits), 1.0 / max(1, len(exits)))
         taken[i] = taken[i - 1] + (inside[i - 1] - inside[i]) * part
-    return exits, inside, taken
+    return inside, taken
 
 
 def percent(share):
@@ -317,17 +332,17 @@ def percent(share):
 def mass(run, out, people=None):
     if not has_exits(run):
         raise RunError(f"{run.folder}: has no exits, so no mass leaves")
-    exits, inside, taken = exit_shares(run)
+    names, times, inside, taken = exit_shares(run)
     total = inside[0]
     figure, axis = plt.subplots(figsize=(8.5, 4.8))
-    axis.stackplot(run.times, *(100 * taken / total).T, labels=[f"{name}: {100 * taken[-1, k] / total:.1f} %" for k, (name, _) in enumerate(exits)],
-                   colors=style.EXIT_COLOURS[: len(exits)], alpha=0.6, linewidth=0)
-    axis.plot(run.times, 100 * inside / total, color="black", linewidth=2.2, label=f"still inside, at the end {percent(inside[-1] / total)}")
-    half = np.interp(-50.0, -100 * inside / total, run.times) if inside[-1] < 0.5 * total else None
-    if half is not None:
+    axis.stackplot(times, *(100 * taken / total).T, labels=[f"{name}: {100 * taken[-1, k] / total:.1f} %" for k, name in enumerate(names)],
+                   colors=style.EXIT_COLOURS[: len(names)], alpha=0.6, linewidth=0)
+    axis.plot(times, 100 * inside / total, color="black", linewidth=2.2, label=f"still inside, at the end {percent(inside[-1] / total)}")
+    if inside[-1] < 0.5 * total:
+        half = np.interp(-50.0, -100 * inside / total, times)
         axis.plot([half, half], [0, 50], color="black", linewidth=0.8, linestyle=":")
         axis.annotate(f"half are out at {half:.1f} s", (half, 50), xytext=(8, 2), textcoords="offset points", fontsize=10)
-    axis.set_xlim(run.times[0], run.times[-1])
+    axis.set_xlim(times[0], times[-1])
     axis.set_ylim(0, 100)
     axis.set_xlabel("time (s)")
     axis.set_ylabel("share of the people (%)" + (f", 100 % = {people:g}" if people else ""))

@@ -44,11 +44,13 @@ def surface(run, out):
     left.set_xlabel("x")
     left.set_ylabel("y")
     left.set_zlabel("φ")
+    left.locator_params(nbins=5)
+    left.tick_params(labelsize=9, pad=1)
     left.view_init(elev=32, azim=-58)
     left.set_title(title(run), loc="left")
     right = figure.add_subplot(1, 2, 2)
     image = right.contourf(x, y, phi, levels=24, cmap=style.VALUE_MAP)
-    right.contour(x, y, phi, levels=12, colors="white", linewidths=0.5, alpha=0.7)
+    right.contour(x, y, phi, levels=image.levels[::2], colors="white", linewidths=0.5, linestyles="solid", alpha=0.7)
     right.set_aspect("equal")
     right.set_xlabel("x")
     right.set_ylabel("y")
@@ -70,7 +72,7 @@ def slices(run, out):
         values = phi[tuple(index)]
         image = axis.imshow(values, origin="lower", extent=extent, cmap=style.VALUE_MAP, vmin=vmin, vmax=vmax)
         if values.max() > values.min():
-            axis.contour(run.axes[a], run.axes[b], values, levels=10, colors="white", linewidths=0.5, alpha=0.7)
+            axis.contour(run.axes[a], run.axes[b], values, levels=10, colors="white", linewidths=0.5, linestyles="solid", alpha=0.7)
         axis.set_xlabel("xyz"[a])
         axis.set_ylabel("xyz"[b])
         axis.set_title(f"{'xyz'[fixed]} = {run.axes[fixed][phi.shape[2 - fixed] // 2]:.3g}", loc="left")

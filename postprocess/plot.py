@@ -29,7 +29,7 @@ def arguments(argv):
     parser.add_argument("--people", type=float, help="number of people that mass 1 stands for")
     parser.add_argument("--times", help="density: comma-separated times")
     parser.add_argument("--paths", type=int, default=40, help="value: number of optimal paths (default 40)")
-    parser.add_argument("--fps", type=int, default=12, help="film: pictures a second (default 12)")
+    parser.add_argument("--fps", type=int, default=10, help="film: pictures a second (default 10)")
     return parser.parse_args(argv)
 
 

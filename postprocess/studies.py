@@ -55,9 +55,11 @@ def convergence(runs, out):
     for i in range(len(h)):
         print(f"{h[i]:12.5g}", *(f"{table[k][0][i]:14.4e} ({table[k][1][i]:6.2f})".rjust(24) for k in keys))
     reference_slope(axis, h, table)
+    axis.set_xticks(h, [f"{v:.3g}" for v in h])
+    axis.minorticks_off()
     axis.set_xlabel("cell size h")
     axis.set_ylabel("error")
-    axis.grid(alpha=0.25, which="both")
+    axis.grid(alpha=0.25)
     axis.legend()
     style.save(figure, out)
 
@@ -117,7 +119,8 @@ def messages(rows, out):
         axis.set_xscale("log", base=2)
         axis.set_xticks(sorted({r["ranks"] for r in rows}))
         axis.xaxis.set_major_formatter("{x:.0f}")
-        axis.set_ylim(bottom=0)
+        values = [r[key] for r in rows if r.get(key) is not None]
+        axis.set_ylim(0, 1.15 * max(values, default=1.0))
         axis.set_xlabel("ranks")
         axis.set_ylabel(label)
         axis.grid(alpha=0.25)
