@@ -1,0 +1,3 @@
+#include "registry.h"
+
+int main(int argc, char **argv) { return HcMain(argc, argv, HcModels); }
