@@ -14,12 +14,16 @@
 #include <string.h>
 
 enum {
-  LANES = 16,     /* independent accumulators, two vectors of 8: hides the latency of an addition */
+  WIDE = 8,    /* doubles in the widest vector; narrower machines split it */
+  VECTORS = 2, /* independent accumulators hide the latency of an addition */
+  LANES = WIDE * VECTORS,
   BLOCK = 1024,   /* values gathered from short rows before they are treated */
   MAX_LEVELS = 8, /* L = 45 needs 8 */
   MAX_EXTRA = 45, /* bits of the count: 3e13 values */
   TOP = 1000,     /* scale down when a sum might pass 2^TOP */
 };
+
+typedef double Vector __attribute__((vector_size(8 * WIDE)));
 
 #define MAGNITUDE 0x7fffffffffffffffLL
 #define INFINITE 0x7ff0000000000000LL
@@ -118,26 +122,28 @@ static void take_range(Accumulator *acc, size_t n, const double *restrict v) {
   acc->low = low;
 }
 
-/* Inlined with a constant number of levels, so that the compiler keeps all sums in registers. */
-static inline __attribute__((always_inline)) void extract_lanes(
-  Accumulator *acc, const int levels, size_t n, const double *restrict v) {
-  double sum[MAX_LEVELS][LANES];
-  for (int l = 0; l < levels; ++l)
-    for (int j = 0; j < LANES; ++j) sum[l][j] = acc->sum[l][j];
+/* The accumulators of all levels stay in registers only as vector variables and with a constant number of levels: arrays
+ * of lanes go through memory at each step, which takes several times as long. */
+static inline __attribute__((always_inline)) void extract_lanes(Accumulator *acc, const int levels, size_t n, const double *v) {
+  Vector sum[MAX_LEVELS][VECTORS], rest[VECTORS];
+#pragma GCC unroll 8
+  for (int l = 0; l < levels; ++l) memcpy(sum[l], acc->sum[l], sizeof sum[l]);
   for (size_t i = 0; i < n; i += LANES) {
-    double rest[LANES];
-    for (int j = 0; j < LANES; ++j) rest[j] = v[i + (size_t)j];
+#pragma GCC unroll 4
+    for (int j = 0; j < VECTORS; ++j) memcpy(&rest[j], v + i + WIDE * j, sizeof rest[j]);
+#pragma GCC unroll 8
     for (int l = 0; l < levels; ++l) {
       const double sigma = acc->sigma[l];
-      for (int j = 0; j < LANES; ++j) {
-        const double q = (sigma + rest[j]) - sigma;
+#pragma GCC unroll 4
+      for (int j = 0; j < VECTORS; ++j) {
+        const Vector q = (rest[j] + sigma) - sigma;
         sum[l][j] += q;
         rest[j] -= q;
       }
     }
   }
-  for (int l = 0; l < levels; ++l)
-    for (int j = 0; j < LANES; ++j) acc->sum[l][j] = sum[l][j];
+#pragma GCC unroll 8
+  for (int l = 0; l < levels; ++l) memcpy(acc->sum[l], sum[l], sizeof sum[l]);
 }
 
 static void extract(Accumulator *acc, size_t n, const double *v) {
