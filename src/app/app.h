@@ -72,7 +72,7 @@ typedef struct {
   PetscBool restarted, directory_ready, state_ready, stopping;
   char last_saved[PETSC_MAX_PATH_LEN]; /* newest checkpoint or fields file, for messages */
   PetscBool saved_checkpoint;
-  double memory_start_mb, memory_arrays_mb;
+  double memory_expected_mb, memory_arrays_mb; /* a rank; of that, the model's arrays */
 } HcDriver;
 
 /* settings.c */

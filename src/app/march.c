@@ -86,6 +86,10 @@ PetscErrorCode HcDriverMarch(HcDriver *d) {
 static PetscErrorCode iteration_done(void *driver, HcClock *clock, PetscBool *stop) {
   HcDriver *d = driver;
   PetscFunctionBeginUser;
+  if (clock->step <= d->clock.step) { /* a solver may test the same iterate twice: one row for each */
+    *stop = d->stopping;
+    PetscFunctionReturn(0);
+  }
   d->clock = *clock;
   PetscCall(diagnose(d));
   PetscCall(after_step(d));

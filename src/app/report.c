@@ -33,7 +33,7 @@ PetscErrorCode HcReportStart(HcDriver *d) {
   else
     PetscCall(HcRunLog(d->run, "  ranks       %d", d->run->size));
   PetscCall(HcRunLog(d->run, "  memory      %.0f MB a rank expected (%.1f MB of it arrays); %.0f MB free on the node",
-    d->memory_start_mb + d->memory_arrays_mb, d->memory_arrays_mb, available));
+    d->memory_expected_mb, d->memory_arrays_mb, available));
   PetscFunctionReturn(0);
 }
 
@@ -51,8 +51,8 @@ PetscErrorCode HcReportDryRun(HcDriver *d) {
   PetscCall(PetscFree(yaml));
   if (d->plan.dim)
     PetscCall(HcRunLog(d->run, "# cells       %s on %d rank%s", cells, d->run->size, d->run->size == 1 ? "" : "s"));
-  PetscCall(HcRunLog(d->run, "# memory      %.0f MB a rank expected (%.1f MB of it arrays)",
-    d->memory_start_mb + d->memory_arrays_mb, d->memory_arrays_mb));
+  PetscCall(
+    HcRunLog(d->run, "# memory      %.0f MB a rank expected (%.1f MB of it arrays)", d->memory_expected_mb, d->memory_arrays_mb));
   PetscCall(HcRunLog(d->run, "# output      %.1f MB: %.0f fields files of %.2f MB, %d checkpoint%s of %.2f MB",
     (outputs * d->plan.bytes_per_output + keep * d->plan.bytes_per_checkpoint) / 1e6, outputs, d->plan.bytes_per_output / 1e6,
     keep, keep == 1 ? "" : "s", d->plan.bytes_per_checkpoint / 1e6));
@@ -144,7 +144,7 @@ PetscErrorCode HcReportEnd(HcDriver *d, PetscErrorCode err) {
     .time = d->clock.time,
     .wall_seconds = now - d->watch.started,
     .cells_per_second = computing > 0 ? updates * (double)done / computing : 0,
-    .memory_expected_mb = d->memory_start_mb + d->memory_arrays_mb,
+    .memory_expected_mb = d->memory_expected_mb,
     .memory_arrays_mb = d->memory_arrays_mb};
   PetscCall(HcMemoryPeak(d->run->comm, &s.memory_peak_mb));
   other = HcSummaryWrite(d->run, &s);

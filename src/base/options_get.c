@@ -19,15 +19,15 @@ static PetscErrorCode look_up(HcOptions opts, const char *key, const char **text
 }
 
 PetscErrorCode HcOptionsGetText(HcOptions opts, const char *key, const char **text) {
-  const HcOption *opt;
+  const HcOption *opt = NULL;
   PetscFunctionBeginUser;
   PetscCall(look_up(opts, key, text, &opt));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode HcOptionsGetBool(HcOptions opts, const char *key, PetscBool *value) {
-  const HcOption *opt;
-  const char *text;
+  const HcOption *opt = NULL;
+  const char *text = "";
   char why[HC_WHY];
   PetscFunctionBeginUser;
   PetscCall(look_up(opts, key, &text, &opt));
@@ -36,8 +36,8 @@ PetscErrorCode HcOptionsGetBool(HcOptions opts, const char *key, PetscBool *valu
 }
 
 PetscErrorCode HcOptionsGetInt(HcOptions opts, const char *key, PetscInt *value) {
-  const HcOption *opt;
-  const char *text;
+  const HcOption *opt = NULL;
+  const char *text = "";
   char why[HC_WHY];
   PetscFunctionBeginUser;
   PetscCall(look_up(opts, key, &text, &opt));
@@ -46,8 +46,8 @@ PetscErrorCode HcOptionsGetInt(HcOptions opts, const char *key, PetscInt *value)
 }
 
 PetscErrorCode HcOptionsGetReal(HcOptions opts, const char *key, PetscReal *value) {
-  const HcOption *opt;
-  const char *text;
+  const HcOption *opt = NULL;
+  const char *text = "";
   char why[HC_WHY];
   PetscFunctionBeginUser;
   PetscCall(look_up(opts, key, &text, &opt));
@@ -59,8 +59,8 @@ PetscErrorCode HcOptionsGetReal(HcOptions opts, const char *key, PetscReal *valu
 }
 
 PetscErrorCode HcOptionsGetWord(HcOptions opts, const char *key, PetscInt *index) {
-  const HcOption *opt;
-  const char *text;
+  const HcOption *opt = NULL;
+  const char *text = "";
   char why[HC_WHY];
   PetscFunctionBeginUser;
   PetscCall(look_up(opts, key, &text, &opt));
@@ -72,8 +72,8 @@ PetscErrorCode HcOptionsGetWord(HcOptions opts, const char *key, PetscInt *index
 typedef enum { LIST_INTS, LIST_REALS, LIST_WORDS } ListKind;
 
 static PetscErrorCode get_list(HcOptions opts, const char *key, ListKind kind, PetscInt *n, PetscInt *ints, PetscReal *reals) {
-  const HcOption *opt;
-  const char *text;
+  const HcOption *opt = NULL;
+  const char *text = "";
   char item[256], why[HC_WHY];
   PetscInt count = 0;
   PetscFunctionBeginUser;
@@ -121,7 +121,7 @@ PetscErrorCode HcOptionsResolvePath(HcOptions opts, const char *name, char path[
 }
 
 PetscErrorCode HcOptionsGetPath(HcOptions opts, const char *key, char path[PETSC_MAX_PATH_LEN]) {
-  const char *text;
+  const char *text = "";
   PetscFunctionBeginUser;
   PetscCall(HcOptionsGetText(opts, key, &text));
   PetscCall(HcOptionsResolvePath(opts, text, path));

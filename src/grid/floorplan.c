@@ -35,23 +35,22 @@ static double *cell(HcField f, int c, PetscInt i, PetscInt j, PetscInt k) {
 
 static PetscErrorCode fill_owned(HcField region, const HcPicture *pic, HcSource obstacle) {
   HcGrid g = region->grid;
-  double *inside;
+  double *inside, *drawn; /* the plan is the same on every floor */
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(g->n[0], &inside));
-  for (PetscInt k = 0; k < g->n[2]; ++k) {
+  PetscCall(PetscMalloc2(g->n[0], &inside, g->n[0] * g->n[1], &drawn));
+  for (PetscInt j = 0; j < g->n[1]; ++j)
+    for (PetscInt i = 0; i < g->n[0]; ++i)
+      drawn[i + g->n[0] * j] = pic ? hc_plan_region(pic, g->cells, g->start[0] + i, g->start[1] + j) : HC_FREE;
+  for (PetscInt k = 0; k < g->n[2]; ++k)
     for (PetscInt j = 0; j < g->n[1]; ++j) {
       double *row = cell(region, 0, 0, j, k);
-      for (PetscInt i = 0; i < g->n[0]; ++i)
-        row[i] = !pic     ? HC_FREE
-                 : k == 0 ? hc_plan_region(pic, g->cells, g->start[0] + i, g->start[1] + j)
-                          : *cell(region, 0, i, j, 0);
+      memcpy(row, drawn + g->n[0] * j, (size_t)g->n[0] * sizeof *row);
       if (!obstacle) continue;
       PetscCall(HcSourceEvalRow(obstacle, 0, g->n[0], j, k, 0, NULL, inside));
       for (PetscInt i = 0; i < g->n[0]; ++i)
         if (inside[i] > 0) row[i] = HC_WALL;
     }
-  }
-  PetscCall(PetscFree(inside));
+  PetscCall(PetscFree2(inside, drawn));
   PetscFunctionReturn(0);
 }
 
@@ -99,10 +98,10 @@ static PetscErrorCode obstacle_between(
     for (PetscInt i = 0; i < n; ++i) {
       local[0] = first[0] + i;
       for (int e = 0; e < 3; ++e) x[e][i] = HcGridCentre(g, e, local[e]);
-      /* counted from the lower of the two cells by its global index, so that both owners of a face see the same numbers */
-      double at = g->lower[d] + ((double)(g->start[d] + local[d]) - 0.5 + (double)s / (SAMPLES + 1)) * g->h[d];
+      /* by the wrapped global index, so that both sides of a face see the same numbers */
+      double at = g->lower[d] + ((double)global_index(g, d, local[d]) - 0.5 + (double)s / (SAMPLES + 1)) * g->h[d];
       if (g->boundary[2 * d] == HC_PERIODIC)
-        at += at < g->lower[d] ? length : at > g->upper[d] ? -length : 0;
+        at += at < g->lower[d] ? length : 0;
       else
         at = PetscMin(PetscMax(at, g->lower[d]), g->upper[d]);
       x[d][i] = at;

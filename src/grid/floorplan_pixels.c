@@ -40,9 +40,9 @@ static int64_t centre_pixel(int64_t i, int64_t cells, int64_t n) { return (2 * i
 /* Pixels whose centres lie in cell i: those p with i/N <= (p + 1/2)/n < (i+1)/N. Where there is none, the one at the cell's
  * centre. */
 static void covered(int64_t i, int64_t cells, int64_t n, int64_t *from, int64_t *to) {
-  /* the first p with (2p+1) N >= 2 i n */
-  *from = i == 0 ? 0 : (2 * i * n - cells + 2 * cells - 1) / (2 * cells);
-  *to = (2 * (i + 1) * n - cells + 2 * cells - 1) / (2 * cells);
+  /* the first p with (2p + 1) N >= 2 i n, rounded up */
+  *from = (2 * i * n + cells - 1) / (2 * cells);
+  *to = (2 * (i + 1) * n + cells - 1) / (2 * cells);
   if (*from >= *to) {
     *from = centre_pixel(i, cells, n);
     *to = *from + 1;
