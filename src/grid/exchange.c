@@ -5,6 +5,9 @@
  * A message carries the sender's direction as its tag, so the two messages between the same pair of ranks (a periodic
  * direction of two blocks) cannot be confused. Messages of two fields in flight at once match in the order of their
  * Begins, which is the same on all ranks.
+ *
+ * Persistent requests do not pay: 6 messages of 128 bytes take 1.6 us as they are and 2.3 us persistent, larger ones the
+ * same (Open MPI 4.1, shared memory).
  */
 #include "grid_private.h"
 #include <halocline/run.h>
