@@ -1,0 +1,246 @@
+/* Solution of stencil systems: direct in 1D, otherwise PETSc's KSP on D^-1 A with our multigrid or a PETSc preconditioner. */
+#include "stencil_private.h"
+#include <math.h>
+#include <petscksp.h>
+
+struct HcStencilSolver_ {
+  HcGrid grid;
+  char *prefix;
+  HcTridiagonal tridiagonal; /* 1D */
+  HcMultigrid mg;
+  KSP ksp, fallback;
+  Mat shell, matrix; /* D^-1 A as an operator; assembled, for preconditioners other than ours */
+  Vec rhs, correction;
+  HcStencil A;    /* of the solve under way */
+  double target;  /* two-norm at which the Krylov method stops */
+  PetscInt limit; /* Krylov iterations allowed in all */
+};
+
+/* Attempts of the default method, each from the true residual of the one before; then as many of the fallback. */
+enum { ATTEMPTS = 12, RESTART = 30 };
+
+static PetscErrorCode shell_mult(Mat shell, Vec x, Vec y) {
+  HcStencilSolver s;
+  const double *from;
+  double *to;
+
+  PetscFunctionBeginUser;
+  PetscCall(MatShellGetContext(shell, &s));
+  PetscCall(VecGetArrayRead(x, &from));
+  PetscCall(VecGetArrayWrite(y, &to));
+  PetscCall(HcStencilMultScaled(s->A, from, to));
+  PetscCall(VecRestoreArrayWrite(y, &to));
+  PetscCall(VecRestoreArrayRead(x, &from));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode pc_apply(PC pc, Vec r, Vec z) {
+  HcStencilSolver s;
+  const double *from;
+  double *to;
+
+  PetscFunctionBeginUser;
+  PetscCall(PCGetApplicationContext(pc, &s));
+  PetscCheck(s, PETSC_COMM_SELF, PETSC_ERR_ORDER, "the preconditioner `stencil` serves stencil solvers only");
+  PetscCall(VecGetArrayRead(r, &from));
+  PetscCall(VecGetArrayWrite(z, &to));
+  PetscCall(HcMultigridApply(s->mg, from, to));
+  PetscCall(VecRestoreArrayWrite(z, &to));
+  PetscCall(VecRestoreArrayRead(r, &from));
+  PetscFunctionReturn(0);
+}
+
+/* A PC type of its own name, so that options can choose it; built on PCSHELL. */
+static PetscErrorCode pc_create(PC pc) {
+  PetscFunctionBeginUser;
+  PetscCall(PCSetType(pc, PCSHELL));
+  PetscCall(PCShellSetApply(pc, pc_apply));
+  PetscCall(PCShellSetName(pc, "aggregation multigrid on the stencil"));
+  PetscCall(PetscObjectChangeTypeName((PetscObject)pc, "stencil"));
+  PetscFunctionReturn(0);
+}
+
+/* The Krylov method only steers by its two-norm; the documented norm is checked on the true residual afterwards. */
+static PetscErrorCode converged(KSP ksp, PetscInt it, PetscReal norm, KSPConvergedReason *reason, void *context) {
+  HcStencilSolver s = context;
+  PetscFunctionBeginUser;
+  (void)ksp;
+  *reason = KSP_CONVERGED_ITERATING;
+  if (!(norm <= PETSC_MAX_REAL))
+    *reason = KSP_DIVERGED_NANORINF;
+  else if (norm <= s->target)
+    *reason = KSP_CONVERGED_ATOL;
+  else if (it >= s->limit)
+    *reason = KSP_DIVERGED_ITS;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode make_ksp(HcStencilSolver s, const char *type, KSP *out) {
+  KSP ksp;
+  PC pc;
+
+  PetscFunctionBeginUser;
+  PetscCall(KSPCreate(s->grid->comm, &ksp));
+  PetscCall(KSPSetOptionsPrefix(ksp, s->prefix));
+  PetscCall(KSPSetOperators(ksp, s->shell, s->shell));
+  PetscCall(KSPSetType(ksp, type));
+  PetscCall(KSPSetPCSide(ksp, PC_RIGHT));
+  PetscCall(KSPSetErrorIfNotConverged(ksp, PETSC_FALSE));
+  PetscCall(KSPGetPC(ksp, &pc));
+  PetscCall(PCSetApplicationContext(pc, s));
+  PetscCall(PCSetType(pc, "stencil"));
+  *out = ksp;
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HcStencilSolverCreate(HcGrid grid, const char *prefix, HcStencilSolver *out) {
+  static PetscBool registered;
+  HcStencilSolver s;
+
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&s));
+  s->grid = grid;
+  PetscCall(PetscStrallocpy(prefix, &s->prefix));
+  *out = s;
+  if (grid->dim == 1) {
+    PetscCall(HcTridiagonalCreate(grid, &s->tridiagonal));
+    PetscFunctionReturn(0);
+  }
+  if (!registered) PetscCall(PCRegister("stencil", pc_create));
+  registered = PETSC_TRUE;
+  PetscCall(HcMultigridCreate(grid, &s->mg));
+  PetscCall(HcGridCreateVec(grid, &s->rhs));
+  PetscCall(VecDuplicate(s->rhs, &s->correction));
+  const PetscInt n = HcGridLocalCells(grid);
+  PetscCall(MatCreateShell(grid->comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, s, &s->shell));
+  PetscCall(MatShellSetOperation(s->shell, MATOP_MULT, (void (*)(void))shell_mult));
+  PetscCall(make_ksp(s, KSPBCGS, &s->ksp));
+  PetscCall(KSPSetFromOptions(s->ksp));
+  PetscCall(KSPSetConvergenceTest(s->ksp, converged, s, NULL));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HcStencilSolverDestroy(HcStencilSolver *out) {
+  HcStencilSolver s = *out;
+
+  PetscFunctionBeginUser;
+  if (!s) PetscFunctionReturn(0);
+  PetscCall(HcTridiagonalDestroy(&s->tridiagonal));
+  PetscCall(KSPDestroy(&s->ksp));
+  PetscCall(KSPDestroy(&s->fallback));
+  PetscCall(MatDestroy(&s->shell));
+  PetscCall(MatDestroy(&s->matrix));
+  PetscCall(VecDestroy(&s->rhs));
+  PetscCall(VecDestroy(&s->correction));
+  PetscCall(HcMultigridDestroy(&s->mg));
+  PetscCall(PetscFree(s->prefix));
+  PetscCall(PetscFree(*out));
+  PetscFunctionReturn(0);
+}
+
+double HcStencilSolverBytes(HcGrid grid) {
+  const double stencil = HcFieldBytes(grid, 1 + 2 * (int)grid->dim, 1) + HcFaceExchangeBytes(grid, grid->n, sizeof(double));
+  if (grid->dim == 1) return stencil + HcTridiagonalBytes(grid);
+  /* right-hand side, correction and the seven vectors of BiCGStab */
+  return stencil + HcMultigridBytes(grid) + 9.0 * sizeof(double) * (double)HcGridLocalCells(grid);
+}
+
+/* Tell the method of the new operator: PETSc's preconditioners get an assembled matrix. */
+static PetscErrorCode set_operator(HcStencilSolver s, KSP ksp) {
+  PC pc;
+  PetscBool ours;
+
+  PetscFunctionBeginUser;
+  PetscCall(KSPGetPC(ksp, &pc));
+  PetscCall(PetscObjectTypeCompare((PetscObject)pc, "stencil", &ours));
+  if (ours) {
+    PetscCall(HcMultigridSetUp(s->mg, s->A));
+  } else {
+    PetscCall(HcStencilToMatrix(s->A, &s->matrix));
+    PetscCall(KSPSetOperators(ksp, s->shell, s->matrix));
+  }
+  PetscFunctionReturn(0);
+}
+
+/* Improve x by Krylov solutions of D^-1 A e = r until *norm <= tol, or it no longer helps. r is the residual on entry
+ * and exit. The two-norm to aim for comes from the two norms of r and is tightened when it was too lax. */
+static PetscErrorCode attempt(
+  HcStencilSolver s, KSP ksp, const double *b, double *x, double tol, double *norm, PetscInt *iterations) {
+  const PetscInt n = HcGridLocalCells(s->grid);
+  const double all = sqrt(HcGridTotalCells(s->grid));
+  double safety = 0.5;
+
+  PetscFunctionBeginUser;
+  for (int a = 0; a<ATTEMPTS && * norm> tol && *iterations < s->limit; ++a) {
+    double *r, two, before = *norm;
+    const double *e;
+    PetscInt its;
+    PetscCall(VecNorm(s->rhs, NORM_2, &two));
+    /* |r|_2 lies between |r|_max and sqrt(N) |r|_max; geometric mean of the present proportion and a flat one */
+    s->target = PetscMin(safety * tol * sqrt(two / *norm * all), 0.1 * two);
+    PetscCall(KSPSolve(ksp, s->rhs, s->correction));
+    PetscCall(KSPGetIterationNumber(ksp, &its));
+    *iterations += PetscMax(its, 1);
+    PetscCall(VecGetArrayRead(s->correction, &e));
+    for (PetscInt i = 0; i < n; ++i) x[i] += e[i];
+    PetscCall(VecGetArrayWrite(s->rhs, &r));
+    PetscCall(HcStencilResidualScaled(s->A, b, x, r, norm));
+    if (!(*norm < before)) { /* worse, or not a number: take it back */
+      for (PetscInt i = 0; i < n; ++i) x[i] -= e[i];
+      if (*norm <= PETSC_MAX_REAL) PetscCall(HcStencilResidualScaled(s->A, b, x, r, norm));
+      PetscCall(VecRestoreArrayWrite(s->rhs, &r));
+      PetscCall(VecRestoreArrayRead(s->correction, &e));
+      break;
+    }
+    PetscCall(VecRestoreArrayWrite(s->rhs, &r));
+    PetscCall(VecRestoreArrayRead(s->correction, &e));
+    safety *= 0.5;
+  }
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HcStencilSolve(HcStencilSolver s, HcStencil A, const double *b, double *x, double tol, PetscInt *iterations) {
+  double norm, *r;
+  PetscBool healthy;
+  const HcGrid g = s->grid;
+
+  PetscFunctionBeginUser;
+  if (iterations) *iterations = 0;
+  s->A = A;
+  if (g->dim == 1) {
+    PetscCall(HcTridiagonalSolve(s->tridiagonal, A, b, x, &healthy));
+    HcRequire(healthy, HC_EXIT_FAILED,
+      "%sstencil: the elimination met a pivot that is not positive or a value that is not a number", s->prefix);
+    PetscFunctionReturn(0);
+  }
+  PetscInt its = 0;
+  s->limit = 1000;
+  PetscCall(VecGetArrayWrite(s->rhs, &r));
+  PetscCall(HcStencilResidualScaled(A, b, x, r, &norm));
+  PetscCall(VecRestoreArrayWrite(s->rhs, &r));
+  HcRequire(
+    norm <= PETSC_MAX_REAL, HC_EXIT_FAILED, "%sksp: the system or its first guess holds a value that is not a number", s->prefix);
+  if (norm > tol) {
+    PetscCall(set_operator(s, s->ksp));
+    PetscCall(attempt(s, s->ksp, b, x, tol, &norm, &its));
+  }
+  if (!(norm <= tol)) {
+    if (!s->fallback) {
+      PetscCall(make_ksp(s, KSPGMRES, &s->fallback));
+      PetscCall(KSPGMRESSetRestart(s->fallback, RESTART));
+      PetscCall(KSPSetConvergenceTest(s->fallback, converged, s, NULL));
+    }
+    s->limit += its;
+    PetscCall(VecGetArrayWrite(s->rhs, &r));
+    PetscCall(HcStencilResidualScaled(A, b, x, r, &norm));
+    PetscCall(VecRestoreArrayWrite(s->rhs, &r));
+    if (norm <= PETSC_MAX_REAL) {
+      PetscCall(set_operator(s, s->fallback));
+      PetscCall(attempt(s, s->fallback, b, x, tol, &norm, &its));
+    }
+  }
+  if (iterations) *iterations = its;
+  HcRequire(norm <= tol, HC_EXIT_FAILED,
+    "%sksp: no convergence: residual %.3g after %" PetscInt_FMT " iterations, %.3g was asked for", s->prefix, norm, its, tol);
+  PetscFunctionReturn(0);
+}
