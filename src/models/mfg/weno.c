@@ -226,7 +226,6 @@ static PetscErrorCode create(Mfg mfg) {
   if (mfg->density_source) PetscCall(PetscMalloc2(mfg->cells, &w->source, mfg->cells, &w->gain));
   w->row_length = row_length(g);
   PetscCall(PetscCalloc1(MFG_WENO_ROWS * w->row_length, &w->row));
-  PetscCall(PetscMalloc1(MFG_WENO_STRIP, &w->strip));
   w->cost_at[0] = w->cost_at[1] = -1;
   PetscFunctionReturn(0);
 }
@@ -236,7 +235,7 @@ static double bytes(Mfg mfg) {
   double cells = (double)HcGridLocalCells(g), field = HcFieldBytes(g, 1, MFG_WENO_WIDTH);
   double total =
     2 * field + 5 * HcFieldBytes(g, drift_components(mfg), MFG_WENO_WIDTH) + 3 * HcFieldBytes(g, (int)g->dim, MFG_WENO_WIDTH);
-  return total + 8 * (cells * (mfg->density_source ? 7 : 5) + (double)MFG_WENO_ROWS * (double)row_length(g) + MFG_WENO_STRIP);
+  return total + 8 * (cells * (mfg->density_source ? 7 : 5) + (double)MFG_WENO_ROWS * (double)row_length(g));
 }
 
 static PetscErrorCode destroy(Mfg mfg) {
@@ -258,7 +257,6 @@ static PetscErrorCode destroy(Mfg mfg) {
   PetscCall(PetscFree2(w->cost[0], w->cost[1]));
   PetscCall(PetscFree2(w->source, w->gain));
   PetscCall(PetscFree(w->row));
-  PetscCall(PetscFree(w->strip));
   PetscCall(PetscFree(mfg->scheme_data));
   PetscFunctionReturn(0);
 }

@@ -46,8 +46,7 @@ typedef struct {
   PetscInt level; /* -1: empty */
   HcField b;      /* components of the drift, then 2 dH/dS where `power` */
   double *rate;   /* [2 * faces]: outflow rate times h of the cell below and of the cell above a first-order face */
-  double speed;   /* global max over cells of the sum of outflow rates, without the splitting's extra speed */
-  double bmax[3]; /* global max |b_d| */
+  double speed;   /* global max over cells of the sum of outflow rates */
 } MfgWenoDrift;
 
 typedef struct {
@@ -69,7 +68,6 @@ typedef struct {
 
   HcField state; /* the stage's u or m */
   MfgWenoDrift drift[4], stage;
-  double eps[3];                                 /* of the flux splitting */
   HcField high, low;                             /* fluxes */
   HcField ratio;                                 /* of the limiter */
   double *start, *change, *work, *source, *gain; /* owned cells */
@@ -77,17 +75,11 @@ typedef struct {
   int cost_last;
   double *row; /* scratch rows */
   size_t row_length;
-  double *strip; /* scratch of the flux sweep */
 
   PetscInt limited; /* stages of the last sweep in which the limiter acted */
 } * MfgWeno;
 
 #define MFG_WENO_ROWS 24
-/* The sweep over fluxes across rows works in tiles of this many cells a row and faces a column, whose two split fluxes stay in
- * the second-level cache. */
-#define MFG_WENO_TILE_ROW 128
-#define MFG_WENO_TILE_COLUMN 64
-#define MFG_WENO_STRIP (2 * MFG_WENO_TILE_ROW * (MFG_WENO_TILE_COLUMN + 6))
 /** Scratch row q, 64-byte aligned, with room for ghosts: index -8..n0+7. */
 static inline double *MfgWenoRow(MfgWeno w, int q) { return w->row + (size_t)q * w->row_length + 8; }
 

@@ -152,12 +152,11 @@ PetscErrorCode MfgWenoDriftLevel(Mfg mfg, PetscInt level, MfgWenoDrift *drift) {
   PetscInt n = g->n[0];
   int dim = (int)g->dim;
   double *const p[3] = {MfgWenoRow(w, 0), MfgWenoRow(w, 1), MfgWenoRow(w, 2)}, *S = MfgWenoRow(w, 3), *factor = MfgWenoRow(w, 4);
-  double *restrict most[3] = {MfgWenoRow(w, 6), MfgWenoRow(w, 7), MfgWenoRow(w, 8)}, local[4] = {0}, global[4];
+  double local;
 
   PetscFunctionBeginUser;
   HcFieldFromArray(w->state, 0, MfgLevel(mfg, mfg->u, level));
   PetscCall(MfgWenoGhostsU(mfg, mfg->dt * level));
-  for (int d = 0; d < dim; d++) PetscCall(PetscArrayzero(most[d], n));
   for (PetscInt k = 0; k < g->n[2]; k++)
     for (PetscInt j = 0; j < g->n[1]; j++) {
       ptrdiff_t o = MfgWenoOffset(drift->b, j, k);
@@ -171,21 +170,10 @@ PetscErrorCode MfgWenoDriftLevel(Mfg mfg, PetscInt level, MfgWenoDrift *drift) {
     }
   for (PetscInt q = 0; q < w->ninactive; q++)
     for (int c = 0; c < drift->b->components; c++) drift->b->c[c][w->inactive_o[q]] = 0;
-  for (PetscInt k = 0; k < g->n[2]; k++)
-    for (PetscInt j = 0; j < g->n[1]; j++)
-      for (int d = 0; d < dim; d++) {
-        const double *restrict b = drift->b->c[d] + MfgWenoOffset(drift->b, j, k);
-        double *restrict top = most[d];
-        for (PetscInt i = 0; i < n; i++) top[i] = fabs(b[i]) <= top[i] ? top[i] : fabs(b[i]);
-      }
-  for (int d = 0; d < dim; d++)
-    for (PetscInt i = 0; i < n; i++) local[d] = PetscMax(local[d], most[d][i]);
   PetscCall(drift_ghosts(mfg, mfg->dt * level, drift->b));
   face_rates(mfg, drift);
-  local[3] = MfgWenoDriftSpeed(mfg, drift);
-  PetscCallMPI(MPI_Allreduce(local, global, 4, MPI_DOUBLE, MPI_MAX, g->comm));
-  for (int d = 0; d < 3; d++) drift->bmax[d] = global[d];
-  drift->speed = global[3];
+  local = MfgWenoDriftSpeed(mfg, drift);
+  PetscCallMPI(MPI_Allreduce(&local, &drift->speed, 1, MPI_DOUBLE, MPI_MAX, g->comm));
   drift->level = level;
   HcRequire(
     drift->speed < PETSC_INFINITY, HC_EXIT_FAILED, "the value function is not a number at time %g", mfg->dt * (double)level);

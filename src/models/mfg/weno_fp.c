@@ -1,82 +1,72 @@
 /*
  * Density of the weno scheme:  m_t + sum_d d/dx_d (b_d m - nu dm/dx_d) = source, b = -H_p.
  *
- * Conservative finite differences on point values (Shu & Osher, JCP 83 (1989) 32): a face's flux is the WENO5 reconstruction of
- * f+ = (b + alpha) m/2 from the left plus that of f- = (b - alpha) m/2 from the right, minus a central diffusive flux whose
- * difference is the fourth- or sixth-order second derivative. alpha = sqrt(b^2 + eps^2) cell by cell, a local Lax-Friedrichs
- * speed: at least |b|, and smooth where b changes sign, which |b| is not (a kink there would cost order five); eps is a tenth of
- * the largest |b_d| of the interval. The splitting's first-order flux is monotone, so with theta-blending of the two
- * (weno_limit.c) every Euler stage, and hence every SSP-RK3 step, keeps m >= 0 and the sum of m exactly.
+ * Conservative finite differences on point values (Shu & Osher, JCP 83 (1989) 32): the flux of a face is the WENO5 reconstruction
+ * of f+ = (b + alpha) m/2 from the left plus that of f- = (b - alpha) m/2 from the right, minus a central diffusive flux whose
+ * difference is the fourth- or sixth-order second derivative. alpha is the largest |b| of the face's six cells (local
+ * Lax-Friedrichs): one value for the whole stencil, so that both parts are as smooth as b and m are; it multiplies the difference
+ * of two reconstructions of m, which is O(h^5). Where an Euler stage would leave m < 0, fluxes are blended with the first-order
+ * donor-cell flux (weno_limit.c), so every SSP-RK3 step keeps m >= 0 and the sum of m exactly.
  */
+#include "numerics/weno_inline.h"
 #include "weno.h"
 
 /* ---- fluxes ------------------------------------------------------------------------------------------------------ */
 
-static void split_row(
-  PetscInt n, const double *restrict b, const double *restrict m, double eps, double *restrict right, double *restrict left) {
-  double eps2 = eps * eps;
+/* Flux of n faces; face i lies between cells i-s and i of b and m. `scale` is nu/h. */
+WENO_INLINE void flux_row(HcWenoWeights weights, int order, PetscInt n, const double *b, const double *m, ptrdiff_t s,
+  double scale, double *restrict flux) {
+  const double c = scale / (order == 4 ? 12 : 180);
+
+  WENO_VECTOR_LOOP
   for (PetscInt i = 0; i < n; i++) {
-    double alpha = sqrt(b[i] * b[i] + eps2), half = 0.5 * m[i];
-    right[i] = (b[i] + alpha) * half;
-    left[i] = (b[i] - alpha) * half;
+    const double *x = b + i, *y = m + i;
+    double b0 = x[-3 * s], b1 = x[-2 * s], b2 = x[-s], b3 = x[0], b4 = x[s], b5 = x[2 * s];
+    double m0 = y[-3 * s], m1 = y[-2 * s], m2 = y[-s], m3 = y[0], m4 = y[s], m5 = y[2 * s];
+    double alpha = weno_max(weno_max(weno_max(fabs(b0), fabs(b1)), weno_max(fabs(b2), fabs(b3))), weno_max(fabs(b4), fabs(b5)));
+    double right =
+      weno_one(weights, (b0 + alpha) * m0, (b1 + alpha) * m1, (b2 + alpha) * m2, (b3 + alpha) * m3, (b4 + alpha) * m4);
+    double left =
+      weno_one(weights, (b5 - alpha) * m5, (b4 - alpha) * m4, (b3 - alpha) * m3, (b2 - alpha) * m2, (b1 - alpha) * m1);
+    double gradient = order == 4 ? c * (15 * (m3 - m2) - (m4 - m1)) : c * (245 * (m3 - m2) - 25 * (m4 - m1) + 2 * (m5 - m0));
+    flux[i] = 0.5 * (right + left) - gradient;
   }
 }
 
-/* flux -= nu dm/dx at faces between m[i-s] and m[i]. */
-static void subtract_diffusion(
-  PetscInt order, PetscInt n, const double *restrict m, ptrdiff_t s, double scale, double *restrict flux) {
-  if (order == 4) {
-    double c = scale / 12;
-    for (PetscInt i = 0; i < n; i++) flux[i] -= c * (15 * (m[i] - m[i - s]) - (m[i + s] - m[i - 2 * s]));
-  } else {
-    double c = scale / 180;
-    for (PetscInt i = 0; i < n; i++)
-      flux[i] -= c * (245 * (m[i] - m[i - s]) - 25 * (m[i + s] - m[i - 2 * s]) + 2 * (m[i + 2 * s] - m[i - 3 * s]));
+static void flux_of(
+  HcWenoWeights weights, PetscInt order, PetscInt n, const double *b, const double *m, ptrdiff_t s, double scale, double *flux) {
+  switch (weights) {
+  case HC_WENO_JS:
+    if (order == 4)
+      flux_row(HC_WENO_JS, 4, n, b, m, s, scale, flux);
+    else
+      flux_row(HC_WENO_JS, 6, n, b, m, s, scale, flux);
+    break;
+  case HC_WENO_Z:
+    if (order == 4)
+      flux_row(HC_WENO_Z, 4, n, b, m, s, scale, flux);
+    else
+      flux_row(HC_WENO_Z, 6, n, b, m, s, scale, flux);
+    break;
+  case HC_WENO_M:
+    if (order == 4)
+      flux_row(HC_WENO_M, 4, n, b, m, s, scale, flux);
+    else
+      flux_row(HC_WENO_M, 6, n, b, m, s, scale, flux);
+    break;
   }
 }
 
-static void flux_along_rows(Mfg mfg, HcField b) {
+static void flux_high(Mfg mfg, HcField b) {
   MfgWeno w = mfg->scheme_data;
   HcGrid g = mfg->grid;
-  PetscInt n = g->n[0];
-  double *right = MfgWenoRow(w, 0), *left = MfgWenoRow(w, 1), *from_left = MfgWenoRow(w, 2), *from_right = MfgWenoRow(w, 3);
 
-  for (PetscInt k = 0; k < g->n[2]; k++)
-    for (PetscInt j = 0; j < g->n[1]; j++) {
-      ptrdiff_t o = MfgWenoOffset(w->state, j, k);
-      const double *m = w->state->c[0] + o;
-      double *restrict flux = w->high->c[0] + o;
-      split_row(n + 6, b->c[0] + o - 3, m - 3, w->eps[0], right - 3, left - 3);
-      HcWenoFaces(w->weights, (size_t)n + 1, right, left, 1, from_left, from_right);
-      for (PetscInt i = 0; i <= n; i++) flux[i] = from_left[i] + from_right[i];
-      subtract_diffusion(w->order, n + 1, m, 1, mfg->nu * w->inv_h[0], flux);
-    }
-}
-
-/* Faces across rows: tiles of a few columns, so that the split fluxes of a tile stay in cache while its faces pass over them. */
-static void flux_across_rows(Mfg mfg, HcField b, int d) {
-  MfgWeno w = mfg->scheme_data;
-  HcGrid g = mfg->grid;
-  int e = 3 - d; /* the other direction across rows */
-  PetscInt s = w->state->stride[d], planes = g->n[e], se = w->state->stride[e];
-  double *right = w->strip, *left = w->strip + MFG_WENO_STRIP / 2, *from_left = MfgWenoRow(w, 0), *from_right = MfgWenoRow(w, 1);
-
-  for (PetscInt plane = 0; plane < planes; plane++)
-    for (PetscInt q0 = 0; q0 <= g->n[d]; q0 += MFG_WENO_TILE_COLUMN)
-      for (PetscInt i0 = 0; i0 < g->n[0]; i0 += MFG_WENO_TILE_ROW) {
-        PetscInt n = PetscMin(MFG_WENO_TILE_ROW, g->n[0] - i0), q1 = PetscMin(q0 + MFG_WENO_TILE_COLUMN, g->n[d] + 1);
-        ptrdiff_t o = i0 + plane * se;
-        for (PetscInt q = q0 - 3; q < q1 + 2; q++) {
-          ptrdiff_t at = o + q * s, to = (q - q0 + 3) * MFG_WENO_TILE_ROW;
-          split_row(n, b->c[d] + at, w->state->c[0] + at, w->eps[d], right + to, left + to);
-        }
-        for (PetscInt q = q0; q < q1; q++) {
-          ptrdiff_t at = o + q * s, from = (q - q0 + 3) * MFG_WENO_TILE_ROW;
-          double *restrict flux = w->high->c[d] + at;
-          HcWenoFaces(w->weights, (size_t)n, right + from, left + from, MFG_WENO_TILE_ROW, from_left, from_right);
-          for (PetscInt i = 0; i < n; i++) flux[i] = from_left[i] + from_right[i];
-          subtract_diffusion(w->order, n, w->state->c[0] + at, s, mfg->nu * w->inv_h[d], flux);
-        }
+  for (int d = 0; d < g->dim; d++)
+    for (PetscInt k = 0; k < g->n[2] + (d == 2); k++)
+      for (PetscInt j = 0; j < g->n[1] + (d == 1); j++) {
+        ptrdiff_t o = MfgWenoOffset(w->state, j, k);
+        flux_of(w->weights, w->order, g->n[0] + (d == 0), b->c[d] + o, w->state->c[0] + o, w->state->stride[d],
+          mfg->nu * w->inv_h[d], w->high->c[d] + o);
       }
 }
 
@@ -205,8 +195,7 @@ static PetscErrorCode stage(
   const MfgWenoDrift *drift = drift_at(mfg, n, from, speed);
   PetscCall(MfgWenoGhostsM(mfg, mfg->dt * from));
   PetscCall(MfgDensitySource(mfg, mfg->dt * from, w->source, &any));
-  flux_along_rows(mfg, drift->b);
-  for (int d = 1; d < g->dim; d++) flux_across_rows(mfg, drift->b, d);
+  flux_high(mfg, drift->b);
   MfgWenoFluxWalls(mfg, drift, w->high);
   least = euler(mfg, tau, any ? w->source : NULL);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &least, 1, MPI_DOUBLE, MPI_MIN, g->comm));
@@ -273,7 +262,7 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
   MfgWeno w = mfg->scheme_data;
   HcGrid g = mfg->grid;
   PetscInt first;
-  double weight[4], limit = 0, splitting = 0, aim = PetscMin(mfg->cfl, 0.95);
+  double weight[4], limit = 0, aim = PetscMin(mfg->cfl, 0.95);
   int count = MfgWenoTimeWeights(mfg->steps, n, (double)n, &first, weight);
 
   PetscFunctionBeginUser;
@@ -282,14 +271,10 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
     if (d->level != first + a) PetscCall(MfgWenoDriftLevel(mfg, first + a, d));
   }
   const MfgWenoDrift *from = &w->drift[n % 4], *to = &w->drift[(n + 1) % 4];
-  for (int d = 0; d < g->dim; d++) {
-    w->eps[d] = 0.1 * PetscMax(from->bmax[d], to->bmax[d]);
-    splitting += w->eps[d] * w->inv_h[d];
-  }
   double speed = PetscMax(from->speed, to->speed);
   PetscInt parts = 1;
   do {
-    limit = mfg->dt * (speed + splitting);
+    limit = mfg->dt * speed;
     HcRequire(limit < 1e6, HC_EXIT_FAILED,
       "the explicit scheme needs more than a million substeps at time %g: use scheme upwind, which is implicit",
       mfg->dt * (double)n);
@@ -313,7 +298,7 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
     /* the drift between levels may be faster than at both */
     PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &speed, 1, MPI_DOUBLE, MPI_MAX, g->comm));
     HcRequire(speed < PETSC_INFINITY, HC_EXIT_FAILED, "the density is not a number at time %g", mfg->dt * (double)(n + 1));
-  } while (mfg->dt * (speed + splitting) > MFG_WENO_LIMIT * (double)parts);
+  } while (mfg->dt * speed > MFG_WENO_LIMIT * (double)parts);
   mfg->substeps_total += parts;
   HcFieldToArray(w->state, 0, MfgLevel(mfg, mfg->m, n + 1));
   PetscFunctionReturn(0);

@@ -15,7 +15,7 @@ static void flux_low(Mfg mfg, const MfgWenoDrift *drift) {
 
   for (int d = 0; d < g->dim; d++) {
     ptrdiff_t s = w->state->stride[d];
-    double diffusion = mfg->nu * w->inv_h[d], eps2 = w->eps[d] * w->eps[d];
+    double diffusion = mfg->nu * w->inv_h[d];
     PetscInt n = g->n[0] + (d == 0);
     for (PetscInt k = 0; k < g->n[2] + (d == 2); k++)
       for (PetscInt j = 0; j < g->n[1] + (d == 1); j++) {
@@ -23,8 +23,7 @@ static void flux_low(Mfg mfg, const MfgWenoDrift *drift) {
         const double *restrict m = w->state->c[0] + o, *restrict b = drift->b->c[d] + o;
         double *restrict flux = w->low->c[d] + o;
         for (PetscInt i = 0; i < n; i++) {
-          double out = 0.5 * (b[i - s] + sqrt(b[i - s] * b[i - s] + eps2)) + diffusion,
-                 in = 0.5 * (sqrt(b[i] * b[i] + eps2) - b[i]) + diffusion;
+          double out = (b[i - s] > 0 ? b[i - s] : 0) + diffusion, in = (b[i] < 0 ? -b[i] : 0) + diffusion;
           flux[i] = out * m[i - s] - in * m[i];
         }
       }
