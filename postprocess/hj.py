@@ -3,6 +3,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import style
+from formula import evaluate, hopf_lax
 
 
 def picture(run, out):
@@ -13,16 +14,26 @@ def title(run):
     return str(run.input.get("problem") or run.input.get("hj_hamiltonian") or run.name)
 
 
+def exact(run, x, t):
+    """The exact solution in 1D from the input's hj_exact, or None."""
+    text = run.input.get("hj_exact", "")
+    if text == "hopf_lax" or text == "characteristics":
+        return hopf_lax(run.input.get("hj_hamiltonian"), run.input.get("hj_initial", ""), x, t)
+    return evaluate(text, x=x, t=t) if text else None
+
+
 def lines(run, out):
-    """phi at the first and the last output, and the exact solution where the run wrote one."""
+    """phi at the first and the last output, and the exact solution where it is known."""
     figure, axis = plt.subplots(figsize=(7, 4.6))
     x = run.axes[0]
     axis.plot(x, run.field("phi", 0), color="0.65", label=f"t = {run.times[0]:.4g}")
-    if "exact" in run.names:
-        axis.plot(x, run.field("exact", -1), color="black", linewidth=1.2, label=f"exact, t = {run.times[-1]:.4g}")
+    fine = np.linspace(run.lower[0], run.upper[0], 801)
+    known = exact(run, fine, run.times[-1])
+    if known is not None:
+        axis.plot(fine, known, color="black", linewidth=1.2, label=f"exact, t = {run.times[-1]:.4g}")
     few = len(x) <= 200
     axis.plot(x, run.field("phi", -1), color="#c0392b", marker="o" if few else None, markersize=3.5, markerfacecolor="none",
-              linewidth=0 if few and "exact" in run.names else 1.6, label=f"computed, t = {run.times[-1]:.4g}, {len(x)} cells")
+              linewidth=0 if few and known is not None else 1.6, label=f"computed, t = {run.times[-1]:.4g}, {len(x)} cells")
     axis.set_xlim(run.lower[0], run.upper[0])
     axis.set_xlabel("x")
     axis.set_ylabel("φ")

@@ -189,3 +189,18 @@ def test_plan_of_the_main_job_is_closed():
     from scipy import ndimage
     assert ndimage.label(green)[1] == 2
     assert ndimage.label(white | green)[1] == 1
+
+
+def test_formulas():
+    import formula
+    x = np.linspace(0.1, 1, 7)
+    assert np.allclose(formula.evaluate("-x^2 + min(x, 2*x, 0.5)*step(x-0.3) + 2^-1", x=x), -(x**2) + np.minimum(x, 0.5) * (x >= 0.3) + 0.5)
+    assert formula.evaluate("x > 0 ? 1 : 2", x=x) is None
+    assert formula.evaluate("open(x)", x=x) is None
+    assert formula.evaluate("x.__class__", x=x) is None
+    # smooth at this time: the Hopf-Lax value is that of the characteristic through q, phi0(q) + t (p Hp - H), p = pi sin(pi q)
+    q, t = np.linspace(-0.9, 0.9, 11), 0.5 / np.pi**2
+    p = np.pi * np.sin(np.pi * q)
+    value = formula.hopf_lax("burgers", "-cos(pi*x)", q + t * (p + 1), t)
+    # sampled speeds, 0.0025 apart: t da^2 (1 + t pi^2)/8 is 6e-8
+    assert np.allclose(value, -np.cos(np.pi * q) + t * (p * (p + 1) - (p + 1) ** 2 / 2), atol=6e-8)
