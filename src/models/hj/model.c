@@ -383,6 +383,7 @@ const HcModel HcModelHj = {
   .problems = HjProblems,
   .columns = columns,
   .figure = "max",
+  .fields = "phi",
   .create = hj_create,
   .plan = hj_plan,
   .setup = hj_setup,

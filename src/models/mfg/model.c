@@ -457,6 +457,7 @@ const HcModel HcModelMfg = {
   .options = options,
   .columns = columns,
   .figure = "residual",
+  .fields = "u|m|drift_x|drift_y|drift_z|region",
   .create = mfg_create,
   .plan = mfg_plan,
   .setup = mfg_setup,
