@@ -173,6 +173,7 @@ double hc_exchange_bytes(HcGrid g, int components, PetscInt width) {
   return 2 * (double)place_slots(g, components, width, slot) * sizeof(double) + sizeof(struct HcExchange_);
 }
 
+/* The pages of slots that are never used (edges and corners, where only faces are exchanged) are never touched. */
 PetscErrorCode hc_exchange_create(HcField f) {
   size_t n;
   PetscFunctionBeginUser;

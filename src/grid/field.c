@@ -35,7 +35,6 @@ PetscErrorCode hc_allocate(size_t n, const char *what, double **memory) {
   if (posix_memalign(&p, 64, n * sizeof(double)))
     PetscCall(HcFail(HC_EXIT_INPUT, "grid_cells: this rank cannot get %.1f MB for %s; use more ranks or fewer cells",
       (double)n * sizeof(double) / 1e6, what));
-  memset(p, 0, n * sizeof(double));
   *memory = p;
   PetscFunctionReturn(0);
 }
@@ -64,6 +63,7 @@ PetscErrorCode HcFieldCreate(HcGrid grid, int components, PetscInt width, HcFiel
   PetscCall(check_width(grid, width));
   hc_layout(grid, components, width, &l);
   PetscCall(hc_allocate(l.total, "a field", &memory));
+  memset(memory, 0, l.total * sizeof(double)); /* also places the pages near this rank's core */
   PetscCall(PetscNew(&f));
   f->grid = grid;
   f->components = components;

@@ -18,5 +18,5 @@ double hc_exchange_bytes(HcGrid grid, int components, PetscInt width);
 PetscErrorCode hc_exchange_create(HcField f);
 PetscErrorCode hc_exchange_destroy(HcField f);
 
-/** Zeroed, 64-byte aligned memory for n doubles, touched by this rank first; release with free(). */
+/** 64-byte aligned memory for n doubles, not yet touched; release with free(). */
 PetscErrorCode hc_allocate(size_t n, const char *what, double **memory);

@@ -84,6 +84,44 @@ static PetscErrorCode bench(PetscInt dim, PetscInt n, int components, HcShape sh
   PetscFunctionReturn(0);
 }
 
+/* How much of the exchange's time disappears behind work on the interior done between Begin and End. */
+static PetscErrorCode bench_overlap(void) {
+  PetscMPIInt size;
+  HcGrid g;
+  HcField f, work;
+  double t[3][REPEATS];
+  PetscFunctionBeginUser;
+  MPI_Comm_size(PETSC_COMM_WORLD, &size);
+  HcGridSpec spec = {.dim = 3, .cells = {64, 64, 64 * size}, .upper = {1, 1, 1}, .min_block = 3};
+  PetscCall(HcGridCreate(PETSC_COMM_WORLD, &spec, &g));
+  PetscCall(HcFieldCreate(g, 1, 3, &f));
+  PetscCall(HcFieldCreate(g, 1, 0, &work));
+  for (int r = 0; r < REPEATS; ++r)
+    for (int way = 0; way < 3; ++way) {
+      /* exchange alone, work alone, work inside the exchange */
+      PetscCallMPI(MPI_Barrier(g->comm));
+      const double start = HcWallClock();
+      if (way != 1) PetscCall(HcFieldExchangeBegin(f, 0, 1, 3, HC_STAR));
+      if (way != 0)
+        for (int pass = 0; pass < 4; ++pass)
+          for (PetscInt i = 0; i < HcGridLocalCells(g); ++i) work->c[0][i] = work->c[0][i] * 0.5 + 1;
+      if (way != 1) PetscCall(HcFieldExchangeEnd(f));
+      t[way][r] = HcWallClock() - start;
+    }
+  for (int way = 0; way < 3; ++way) {
+    double slowest[REPEATS];
+    PetscCallMPI(MPI_Allreduce(t[way], slowest, REPEATS, MPI_DOUBLE, MPI_MAX, g->comm));
+    t[way][0] = median(REPEATS, slowest);
+  }
+  char note[96];
+  snprintf(note, sizeof note, "alone %.3g us, work %.3g us, together %.3g us", t[0][0] * 1e6, t[1][0] * 1e6, t[2][0] * 1e6);
+  report("exchange_3d_hidden", 100 * (t[0][0] + t[1][0] - t[2][0]) / t[0][0], "%", note);
+  PetscCall(HcFieldDestroy(&work));
+  PetscCall(HcFieldDestroy(&f));
+  PetscCall(HcGridDestroy(&g));
+  PetscFunctionReturn(0);
+}
+
 /* Boundary fill of a block that touches every face. */
 static PetscErrorCode bench_fill(HcFill rule, const char *word) {
   HcGridSpec spec = {.dim = 3, .cells = {64, 64, 64}, .upper = {1, 1, 1}, .min_block = 3};
@@ -117,6 +155,7 @@ int main(int argc, char **argv) {
       PetscCall(bench(2, 512, components, (HcShape)shape, HC_PERIODIC));
       PetscCall(bench(2, 512, components, (HcShape)shape, HC_OUTFLOW));
     }
+  PetscCall(bench_overlap());
   PetscCall(bench_fill(HC_FILL_COPY, "copy"));
   PetscCall(bench_fill(HC_FILL_CUBIC, "cubic"));
   PetscCall(PetscFinalize());

@@ -165,6 +165,28 @@ static PetscErrorCode test_storage(PetscInt dim, PetscInt width, int components)
   PetscFunctionReturn(0);
 }
 
+/* Making and destroying leaves nothing behind. One grid lives on, so that the communicator is not copied each time: MPI
+ * keeps memory of its own for that. */
+static PetscErrorCode test_leaks(void) {
+  const HcGridSpec s = make_spec(3, 16, 12, 20, HC_PERIODIC, 3);
+  HcGrid first, g;
+  HcField f;
+  double before = 0;
+  PetscFunctionBeginUser;
+  PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &first));
+  for (int round = 0; round < 60; ++round) {
+    if (round == 10) before = allocated(); /* the first rounds fill caches of the libraries */
+    PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &g));
+    PetscCall(HcFieldCreate(g, 2, 3, &f));
+    PetscCall(HcFieldDestroy(&f));
+    PetscCall(HcGridDestroy(&g));
+  }
+  /* a forgotten grid, the smallest thing to forget, would be there 50 times */
+  tap_ok(allocated() - before <= sizeof(struct HcGrid_), "nothing is left after 50 rounds of making and destroying");
+  PetscCall(HcGridDestroy(&first));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode test_arrays(void) {
   const HcGridSpec s = make_spec(3, 13, 7, 9, HC_OUTFLOW, 1);
   HcGrid g;
@@ -218,7 +240,7 @@ static PetscErrorCode read_spec(const char *yaml, unsigned allowed, HcGridSpec *
     if (file < 0 || write(file, yaml, strlen(yaml)) != (ssize_t)strlen(yaml)) abort();
     close(file);
   }
-  MPI_Bcast(name, (int)sizeof name, MPI_CHAR, 0, PETSC_COMM_WORLD);
+  PetscCallMPI(MPI_Bcast(name, (int)sizeof name, MPI_CHAR, 0, PETSC_COMM_WORLD));
   PetscCall(HcOptionsCreate(PETSC_COMM_WORLD, 2, argv, &opts));
   if (rank == 0) unlink(name);
   PetscCall(HcOptionsAddTable(opts, table));
@@ -286,6 +308,7 @@ int main(int argc, char **argv) {
   for (PetscInt dim = 1; dim <= 3; ++dim)
     for (PetscInt width = 0; width <= HC_MAX_WIDTH; width += 2)
       for (int components = 1; components <= 7; components += 3) PetscCall(test_storage(dim, width, components));
+  PetscCall(test_leaks());
   PetscCall(test_arrays());
   PetscCall(test_input());
   return tap_done();
