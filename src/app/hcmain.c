@@ -1,5 +1,6 @@
 /* The program: start MPI, read the input, start PETSc, run, and leave with the right exit code on every rank. */
 #include "app.h"
+#include "base/options_private.h"
 #include "base/signals.h"
 #include "base/version.h"
 #include <stdio.h>
@@ -89,12 +90,12 @@ static PetscErrorCode run(Program *p) {
   PetscCall(apply_problem(p));
   PetscCall(HcOptionsCheck(d->opts));
 
-  HcOptionsPetscArgs(d->opts, &argc, &argv);
-  PetscCall(PetscInitialize(&argc, &argv, NULL, NULL));
-  p->petsc = PETSC_TRUE;
   PetscCall(HcErrorSetUp());
+  HcOptionsPetscArgs(d->opts, &argc, &argv);
+  PetscCall(HcOptionsBlamePetsc(d->opts, PetscInitialize(&argc, &argv, NULL, NULL)));
+  p->petsc = PETSC_TRUE;
   PetscCall(HcSignalsInstall());
-  PetscCall(HcDriverRun(d));
+  PetscCall(HcOptionsBlamePetsc(d->opts, HcDriverRun(d)));
   PetscFunctionReturn(0);
 }
 

@@ -80,3 +80,20 @@ PetscErrorCode HcOptionsCheckPetscUsed(HcOptions opts) {
   }
   PetscFunctionReturn(0);
 }
+
+/* PETSc's own messages quote a bad value but not the option it came from. */
+PetscErrorCode HcOptionsBlamePetsc(HcOptions opts, PetscErrorCode err) {
+  char message[1024];
+  if (HcErrorKind(err) != HC_EXIT_INPUT || strncmp(HcErrorMessage(), "PETSc ", 6)) return err;
+  snprintf(message, sizeof message, "%s", HcErrorMessage());
+  for (int i = 0; i < opts->ngiven; ++i) {
+    const HcGiven *g = &opts->given[i];
+    const char *at = g->petsc && g->value ? strstr(message, g->value) : NULL;
+    if (!at) continue;
+    const char after = at[strlen(g->value)];
+    if (at[-1] != ' ' || (after && after != ' ' && after != '.')) continue;
+    HcErrorClear();
+    return HcOptionsFail(opts, g->key, "%s", message);
+  }
+  return err;
+}

@@ -75,6 +75,8 @@ const char *HcValueNext(const char *list, char *item, size_t size);
 /* options_petsc.c */
 /** May this key be an option of PETSc's? */
 PetscBool HcOptionsIsPetsc(const char *key);
+/** Name the option in the message of an error that PETSc found in one of its options; other errors pass. */
+PetscErrorCode HcOptionsBlamePetsc(HcOptions opts, PetscErrorCode err);
 
 /* nearest.c */
 /** Number of insertions, deletions, substitutions and swaps of neighbours between two words. */

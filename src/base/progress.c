@@ -1,4 +1,5 @@
 #include "progress.h"
+#include <halocline/run.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -39,6 +40,7 @@ PetscErrorCode HcProgressCreate(int rank, HcProgressMode mode, HcProgress *progr
   if (!(*progress)->shown) PetscFunctionReturn(0);
   (*progress)->rewriting = mode == HC_PROGRESS_ON || on_terminal() ? PETSC_TRUE : PETSC_FALSE;
   (*progress)->width = terminal_width();
+  (*progress)->next = HcWallClock() + ((*progress)->rewriting ? TERMINAL_PERIOD : 1.0);
   PetscFunctionReturn(0);
 }
 
