@@ -75,41 +75,21 @@ static inline __attribute__((always_inline)) void combine(
 static void fill_row(const Combination *m, const PetscInt offset[], double *to, PetscInt n, PetscInt step) {
   const double *from[MAX_POINTS] = {to, to, to, to};
   for (int p = 0; p < m->points; ++p) from[p] = to + offset[p];
-  if (step == 1) {
-    switch (m->points) {
-    case 0:
-      combine(0, m, from, to, n, 1);
-      return;
-    case 1:
-      combine(1, m, from, to, n, 1);
-      return;
-    case 2:
-      combine(2, m, from, to, n, 1);
-      return;
-    case 3:
-      combine(3, m, from, to, n, 1);
-      return;
-    case 4:
-      combine(4, m, from, to, n, 1);
-      return;
-    }
-  }
-  switch (m->points) {
+  switch (step == 1 ? m->points : -1) {
   case 0:
-    combine(0, m, from, to, n, step);
-    return;
+    combine(0, m, from, to, n, 1);
+    break;
   case 1:
-    combine(1, m, from, to, n, step);
-    return;
+    combine(1, m, from, to, n, 1);
+    break;
   case 2:
-    combine(2, m, from, to, n, step);
-    return;
-  case 3:
-    combine(3, m, from, to, n, step);
-    return;
+    combine(2, m, from, to, n, 1);
+    break;
   case 4:
-    combine(4, m, from, to, n, step);
-    return;
+    combine(4, m, from, to, n, 1);
+    break;
+  default: /* columns, and domains of three cells */
+    combine(m->points, m, from, to, n, step);
   }
 }
 

@@ -229,16 +229,16 @@ static const HcOption table[] = {
 };
 
 static PetscErrorCode read_spec(const char *yaml, unsigned allowed, HcGridSpec *spec) {
-  char name[] = "/tmp/halocline_grid_XXXXXX", *argv[] = {"test", name, NULL};
+  char name[64], *argv[] = {"test", name, NULL};
   HcOptions opts;
   PetscErrorCode code;
   int rank;
   PetscFunctionBeginUser;
   MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
   if (rank == 0) {
-    const int file = mkstemp(name);
-    if (file < 0 || write(file, yaml, strlen(yaml)) != (ssize_t)strlen(yaml)) abort();
-    close(file);
+    snprintf(name, sizeof name, P_tmpdir "/halocline_grid_%ld.yaml", (long)getpid());
+    FILE *file = fopen(name, "w");
+    if (!file || fputs(yaml, file) < 0 || fclose(file)) abort();
   }
   PetscCallMPI(MPI_Bcast(name, (int)sizeof name, MPI_CHAR, 0, PETSC_COMM_WORLD));
   PetscCall(HcOptionsCreate(PETSC_COMM_WORLD, 2, argv, &opts));
