@@ -9,7 +9,7 @@ void HjBoundaryRules(Hj hj, HcFill rule[6]) {
       rule[f] = HC_FILL_EVEN;
       break;
     case HC_OUTFLOW:
-      rule[f] = HC_FILL_LINEAR;
+      rule[f] = HC_FILL_CUBIC;
       break;
     default:
       rule[f] = HC_FILL_NONE;

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SAMPLES = 257, ZOOM = 17, ROUNDS = 14, CANDIDATES = 3, TIME_PARTS = 8, NEWTON = 40 };
+enum { SAMPLES = 193, ROUNDS = 60, CANDIDATES = 2, TIME_PARTS = 8, NEWTON = 40 };
 
 /* phi0 or a derivative of it. */
 static double of_point(HcExpr e, const double x[3]) {
@@ -126,24 +126,62 @@ static int lowest(int n, const double *v) {
   return k;
 }
 
-/* Samples, then ever finer ones about the lowest few local minima: near its minimum the value is as exact as phi0. */
+static double along_point(const Line *l, const double x[3], double a) {
+  const double at[3] = {x[0] - l->t * a, l->dim > 1 ? x[1] - l->t * a : x[1], l->dim > 2 ? x[2] - l->t * a : x[2]};
+  return of_point(l->E->formula, at) + l->t * a * (l->square * a + l->linear);
+}
+
+/* The least value between lo and hi about the lower point a with value v: parabolas, and golden sections where these do
+ * not help (Brent, Algorithms for Minimization without Derivatives, 1973, ch. 5). */
+static double minimum_between(const Line *l, const double x[3], double lo, double hi, double a, double v) {
+  const double golden = 0.3819660112501051;
+  double w = a, u = a, vw = v, vu = v, step = 0, last = hi - lo;
+  for (int it = 0; it < ROUNDS; ++it) {
+    const double middle = 0.5 * (lo + hi), tol = 1e-9 * (1 + fabs(a));
+    if (fabs(a - middle) <= 2 * tol - 0.5 * (hi - lo)) break;
+    double r = (a - w) * (v - vu), q = (a - u) * (v - vw), p = (a - u) * q - (a - w) * r;
+    q = 2 * (q - r);
+    if (q > 0) p = -p;
+    q = fabs(q);
+    if (fabs(last) > tol && fabs(p) < fabs(0.5 * q * last) && p > q * (lo - a) && p < q * (hi - a)) {
+      last = step;
+      step = p / q;
+    } else {
+      last = a < middle ? hi - a : lo - a;
+      step = golden * last;
+    }
+    const double b = a + (fabs(step) >= tol ? step : step > 0 ? tol : -tol), vb = along_point(l, x, b);
+    if (vb <= v) {
+      if (b < a)
+        hi = a;
+      else
+        lo = a;
+      u = w, vu = vw, w = a, vw = v, a = b, v = vb;
+    } else {
+      if (b < a)
+        lo = b;
+      else
+        hi = b;
+      if (vb <= vw || w == a)
+        u = w, vu = vw, w = b, vw = vb;
+      else if (vb <= vu || u == a || u == w)
+        u = b, vu = vb;
+    }
+  }
+  return v;
+}
+
+/* Samples, then the minimum in the lowest few valleys. Within 1e-9 of its place the value is as exact as phi0. */
 static double hopf_lax(const Line *l, const double x[3]) {
-  double v[SAMPLES], da = (l->most - l->least) / (SAMPLES - 1), best = INFINITY;
+  const double da = (l->most - l->least) / (SAMPLES - 1);
+  double v[SAMPLES], best = INFINITY;
   along(l, x, SAMPLES, l->least, da, v);
   for (int c = 0; c < CANDIDATES; ++c) {
-    double fine[ZOOM], from, step = da;
-    int k = lowest(SAMPLES, v), left = k, right = k;
+    const int k = lowest(SAMPLES, v);
+    const double a = l->least + da * k;
     if (v[k] == INFINITY) break;
-    from = l->least + da * k;
-    for (int r = 0; r < ROUNDS; ++r) {
-      const double lo = fmax(from - step, l->least), hi = fmin(from + step, l->most);
-      step = (hi - lo) / (ZOOM - 1);
-      along(l, x, ZOOM, lo, step, fine);
-      const int m = lowest(ZOOM, fine);
-      best = fmin(best, fine[m]);
-      from = lo + m * step;
-    }
-    /* leave the valley: the next candidate is another local minimum */
+    best = fmin(best, minimum_between(l, x, fmax(a - da, l->least), fmin(a + da, l->most), a, v[k]));
+    int left = k, right = k;
     while (left > 0 && v[left - 1] >= v[left]) --left;
     while (right < SAMPLES - 1 && v[right + 1] >= v[right]) ++right;
     for (int i = left; i <= right; ++i) v[i] = INFINITY;
