@@ -20,6 +20,7 @@ enum { SYM = 6, SUM = 12, COLUMNS, INVERSE, ROWS };
 
 typedef struct {
   PetscInt n[3], total[3]; /* owned cells; of all ranks */
+  int colours;             /* to correct: 1, or 2 where a periodic direction has an odd number of cells, so that colours clash */
   int parity;              /* of the global index sum of the block's first cell */
   int pairs[3];            /* is the direction halved on the way to the next level? */
   int halved[3];           /* how often it has been halved on the way here */

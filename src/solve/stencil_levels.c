@@ -51,6 +51,9 @@ static void describe(HcGrid g, const int halved[3], Level *l) {
   }
   for (int d = 0; d < 3; ++d) l->pairs[d] = largest[d] > 1 && ldexp(g->h[d], halved[d]) < 1.99 * shortest;
   l->parity = (int)(sum & 1);
+  l->colours = 1;
+  for (int d = 0; d < g->dim; ++d)
+    if (g->boundary[2 * d] == HC_PERIODIC && l->total[d] % 2 && l->total[d] > 1) l->colours = 2;
   l->rows = (size_t)(l->n[1] * l->n[2]);
   l->blocks = round_up((l->n[0] + 1) / 2, LANES) / LANES;
   l->stride = round_up((l->n[0] + 1) / 2 + 2, LANES);

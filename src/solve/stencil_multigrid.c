@@ -127,17 +127,19 @@ static PetscErrorCode half_sweep(HcMultigrid mg, Level *l, int colour) {
   PetscFunctionReturn(0);
 }
 
-/* x = b on red cells: the red half sweep from x = 0. */
+/* x = b on red cells: the red half sweep from x = 0. Black values are not read before they are set, unless colours clash. */
 static void first_half_sweep(Level *l) {
   const size_t bytes = (size_t)l->blocks * LANES * sizeof(float);
   for (PetscInt k = 0; k < l->n[2]; ++k)
-    for (PetscInt j = 0; j < l->n[1]; ++j)
+    for (PetscInt j = 0; j < l->n[1]; ++j) {
       memcpy(l->x[0] + hc_x_at(l, j, k), l->b[0] + (size_t)(j + l->n[1] * k) * (size_t)l->stride, bytes);
+      if (l->colours > 1) memset(l->x[1] + hc_x_at(l, j, k), 0, bytes);
+    }
 }
 
 /* ---- between levels ---------------------------------------------------------------------------------------------- */
 
-/* b of the coarse level. After a black half sweep only red cells have a residual. */
+/* b of the coarse level. After a black half sweep only red cells have a residual (if black ones have red neighbours only). */
 static PetscErrorCode restrict_residual(HcMultigrid mg, Level *l, Level *c) {
   float *restrict sum = mg->line[0], *restrict r = mg->line[1];
   const PetscInt vector = l->blocks * LANES;
@@ -151,15 +153,17 @@ static PetscErrorCode restrict_residual(HcMultigrid mg, Level *l, Level *c) {
       memset(sum, 0, (size_t)(2 * vector) * sizeof(float));
       for (PetscInt k = l->pairs[2] ? 2 * K : K; k < k1; ++k)
         for (PetscInt j = l->pairs[1] ? 2 * J : J; j < j1; ++j) {
-          ColourRow row = colour_row(l, mg->dim, 0, j, k);
-          const float *restrict d = l->d[0] + (size_t)(j + l->n[1] * k) * (size_t)l->stride, *restrict x =
-                                                                                               l->x[0] + hc_x_at(l, j, k);
-          gather_row(mg->dim, l->blocks, &row, r);
-          if (l->pairs[0]) {
-            for (PetscInt q = 0; q < vector; ++q) sum[q] += d[q] * (r[q] - x[q]);
-          } else {
-            const int o = hc_red(l, j, k);
-            for (PetscInt q = 0; q < (l->n[0] + 1 - o) / 2; ++q) sum[2 * q + o] += d[q] * (r[q] - x[q]);
+          for (int colour = 0; colour < l->colours; ++colour) {
+            ColourRow row = colour_row(l, mg->dim, colour, j, k);
+            const float *restrict d = l->d[colour] + (size_t)(j + l->n[1] * k) * (size_t)l->stride;
+            const float *restrict x = l->x[colour] + hc_x_at(l, j, k);
+            gather_row(mg->dim, l->blocks, &row, r);
+            if (l->pairs[0]) {
+              for (PetscInt q = 0; q < vector; ++q) sum[q] += d[q] * (r[q] - x[q]);
+            } else {
+              const int o = colour ^ hc_red(l, j, k);
+              for (PetscInt q = 0; q < (l->n[0] + 1 - o) / 2; ++q) sum[2 * q + o] += d[q] * (r[q] - x[q]);
+            }
           }
         }
       const size_t at = (size_t)(J + c->n[1] * K) * (size_t)c->stride;
@@ -169,7 +173,7 @@ static PetscErrorCode restrict_residual(HcMultigrid mg, Level *l, Level *c) {
   PetscFunctionReturn(0);
 }
 
-/* Add the coarse x to the red cells: the black ones are solved for next. */
+/* Add the coarse x to the red cells: the black ones are solved for next (from red ones only, unless colours clash). */
 static void correct(HcMultigrid mg, Level *l, Level *c) {
   float *restrict e = mg->line[0];
   for (PetscInt K = 0; K < c->n[2]; ++K)
@@ -181,13 +185,15 @@ static void correct(HcMultigrid mg, Level *l, Level *c) {
       HcRowMerge(c->n[0], c->x[red ? 1 : 0] + from, c->x[red ? 0 : 1] + from, e);
       for (PetscInt k = l->pairs[2] ? 2 * K : K; k < k1; ++k)
         for (PetscInt j = l->pairs[1] ? 2 * J : J; j < j1; ++j) {
-          const float *restrict d = l->d[0] + (size_t)(j + l->n[1] * k) * (size_t)l->stride;
-          float *restrict x = l->x[0] + hc_x_at(l, j, k);
-          if (l->pairs[0]) {
-            for (PetscInt q = 0; q < c->n[0]; ++q) x[q] += d[q] != 0 ? e[q] : 0;
-          } else {
-            const int o = hc_red(l, j, k);
-            for (PetscInt q = 0; q < (l->n[0] + 1 - o) / 2; ++q) x[q] += d[q] != 0 ? e[2 * q + o] : 0;
+          for (int colour = 0; colour < l->colours; ++colour) {
+            const float *restrict d = l->d[colour] + (size_t)(j + l->n[1] * k) * (size_t)l->stride;
+            float *restrict x = l->x[colour] + hc_x_at(l, j, k);
+            if (l->pairs[0]) {
+              for (PetscInt q = 0; q < c->n[0]; ++q) x[q] += d[q] != 0 ? e[q] : 0;
+            } else {
+              const int o = colour ^ hc_red(l, j, k);
+              for (PetscInt q = 0; q < (l->n[0] + 1 - o) / 2; ++q) x[q] += d[q] != 0 ? e[2 * q + o] : 0;
+            }
           }
         }
     }
