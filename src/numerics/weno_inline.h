@@ -9,10 +9,10 @@
  *
  * Four times the indicators: B0 = 13/3 (a-b)^2 + (a-3b)^2, B1 = 13/3 (b-c)^2 + (b+c)^2, B2 = 13/3 (c-d)^2 + (3c-d)^2.
  *
- * Scale. The differences are first multiplied by a power of two that takes the largest |u| of both stencils into [1, 2):
- * exact, no division, and products of indicators then neither overflow nor vanish. Jiang & Peng's epsilon
+ * Scale. The indicators are multiplied by the square of a power of two that would take the largest |u| into [1, 2): exact, no
+ * division, and products of indicators then neither overflow nor vanish for |u| of 1e-150 to 1e150. Jiang & Peng's epsilon
  * 10^-6 max u^2 follows the size of the stencil's own data, so that weights do not change when all data are multiplied by
- * a number. A floor of 10^-40 in the scaled squares, 10^-20 of the largest value, only keeps 0/0 away.
+ * a number. A floor of 10^-40, 10^-20 of the largest value, only keeps 0/0 away.
  *
  * Divisions. Weights are ratios a_k/sum(a), so common denominators are multiplied out: one division a stencil (two for m).
  */
@@ -44,10 +44,11 @@
 
 WENO_INLINE double weno_max(double a, double b) { return a > b ? a : b; }
 
-/* 2^-k for 2^k <= x < 2^(k+1); finite for every finite x, and 0 from 2^1023 on, where the weights become the linear ones. */
+/* 2^-k for 2^k <= x < 2^(k+1); x is taken as 1e-150 at least, so that the square is finite. */
 WENO_INLINE double weno_scale(double x) {
   uint64_t bits;
   double scale;
+  x = weno_max(x, 1e-150);
   memcpy(&bits, &x, sizeof bits);
   bits = (UINT64_C(0x7fe) << 52) - (bits & (UINT64_C(0x7ff) << 52));
   memcpy(&scale, &bits, sizeof scale);
@@ -98,19 +99,20 @@ WENO_INLINE void weno_both(HcWenoWeights weights, double v0, double v1, double v
   double *left, double *right) {
   const double inner =
     weno_max(weno_max(__builtin_fabs(v1), __builtin_fabs(v2)), weno_max(__builtin_fabs(v3), __builtin_fabs(v4)));
-  const double ml = weno_max(inner, __builtin_fabs(v0)), mr = weno_max(inner, __builtin_fabs(v5));
-  const double scale = weno_scale(weno_max(ml, mr)), sl = ml * scale, sr = mr * scale;
+  const double scale = weno_scale(weno_max(inner, weno_max(__builtin_fabs(v0), __builtin_fabs(v5)))), scale2 = scale * scale;
+  const double sl = weno_max(inner, __builtin_fabs(v0)) * scale, sr = weno_max(inner, __builtin_fabs(v5)) * scale;
   const double el = 4. * WENO_EPSILON * (sl * sl) + WENO_FLOOR, er = 4. * WENO_EPSILON * (sr * sr) + WENO_FLOOR;
   const double d1 = v1 - v0, d2 = v2 - v1, d3 = v3 - v2, d4 = v4 - v3, d5 = v5 - v4;
-  const double s1 = d1 * scale, s2 = d2 * scale, s3 = d3 * scale, s4 = d4 * scale, s5 = d5 * scale;
-  const double h2 = 3. * s2, h3 = 3. * s3, h4 = 3. * s4;
-  const double c12 = s2 - s1, c23 = s3 - s2, c34 = s4 - s3, c45 = s5 - s4;
+  const double h2 = 3. * d2, h3 = 3. * d3, h4 = 3. * d4;
+  const double c12 = d2 - d1, c23 = d3 - d2, c34 = d4 - d3, c45 = d5 - d4;
   const double q12 = WENO_Q * (c12 * c12), q23 = WENO_Q * (c23 * c23), q34 = WENO_Q * (c34 * c34), q45 = WENO_Q * (c45 * c45);
-  const double k1 = s1 - h2, k2 = s2 + s3, k3 = s4 - h3, k4 = s2 - h3, k5 = s3 + s4, k6 = s5 - h4;
-  const double t2 = (d3 - d2) - (d2 - d1), t3 = (d4 - d3) - (d3 - d2), t4 = (d5 - d4) - (d4 - d3);
+  const double k1 = d1 - h2, k2 = d2 + d3, k3 = d4 - h3, k4 = d2 - h3, k5 = d3 + d4, k6 = d5 - h4;
+  const double t2 = c23 - c12, t3 = c34 - c23, t4 = c45 - c34;
   const double centre = 7. * (v2 + v3) - (v1 + v4), twelfth = factor * (1. / 12.);
-  const double fl = weno_correction(weights, q12 + k1 * k1, q23 + k2 * k2, q34 + k3 * k3, el, t2, t3);
-  const double fr = weno_correction(weights, q45 + k6 * k6, q34 + k5 * k5, q23 + k4 * k4, er, t4, t3);
+  const double fl =
+    weno_correction(weights, scale2 * (q12 + k1 * k1), scale2 * (q23 + k2 * k2), scale2 * (q34 + k3 * k3), el, t2, t3);
+  const double fr =
+    weno_correction(weights, scale2 * (q45 + k6 * k6), scale2 * (q34 + k5 * k5), scale2 * (q23 + k4 * k4), er, t4, t3);
   *left = twelfth * (centre - (fl - t3));
   *right = twelfth * (centre + (fr - t3));
 }
@@ -119,13 +121,12 @@ WENO_INLINE void weno_both(HcWenoWeights weights, double v0, double v1, double v
 WENO_INLINE double weno_one(HcWenoWeights weights, double u0, double u1, double u2, double u3, double u4) {
   const double largest = weno_max(weno_max(__builtin_fabs(u0), __builtin_fabs(u4)),
     weno_max(weno_max(__builtin_fabs(u1), __builtin_fabs(u2)), __builtin_fabs(u3)));
-  const double scale = weno_scale(largest), size = largest * scale, epsilon = 4. * WENO_EPSILON * (size * size) + WENO_FLOOR;
-  const double a = u1 - u0, b = u2 - u1, c = u3 - u2, d = u4 - u3;
-  const double sa = a * scale, sb = b * scale, sc = c * scale, sd = d * scale;
-  const double ab = sb - sa, bc = sc - sb, cd = sd - sc, k0 = sa - 3. * sb, k1 = sb + sc, k2 = sd - 3. * sc;
-  const double s = (c - b) - (b - a), t = (d - c) - (c - b);
-  const double f = weno_correction(
-    weights, WENO_Q * (ab * ab) + k0 * k0, WENO_Q * (bc * bc) + k1 * k1, WENO_Q * (cd * cd) + k2 * k2, epsilon, s, t);
+  const double scale = weno_scale(largest), scale2 = scale * scale, size = largest * scale;
+  const double epsilon = 4. * WENO_EPSILON * (size * size) + WENO_FLOOR;
+  const double a = u1 - u0, b = u2 - u1, c = u3 - u2, d = u4 - u3, ab = b - a, bc = c - b, cd = d - c;
+  const double k0 = a - 3. * b, k1 = b + c, k2 = d - 3. * c, s = bc - ab, t = cd - bc;
+  const double f = weno_correction(weights, scale2 * (WENO_Q * (ab * ab) + k0 * k0), scale2 * (WENO_Q * (bc * bc) + k1 * k1),
+    scale2 * (WENO_Q * (cd * cd) + k2 * k2), epsilon, s, t);
   return (1. / 12.) * ((7. * (u2 + u3) - (u1 + u4)) - (f - t));
 }
 
