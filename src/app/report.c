@@ -147,6 +147,8 @@ PetscErrorCode HcReportEnd(HcDriver *d, PetscErrorCode err) {
     .memory_expected_mb = d->memory_expected_mb,
     .memory_arrays_mb = d->memory_arrays_mb};
   PetscCall(HcMemoryPeak(d->run->comm, &s.memory_peak_mb));
+  PetscCallMPI(
+    MPI_Allreduce(MPI_IN_PLACE, &s.wall_seconds, 1, MPI_DOUBLE, MPI_MAX, d->run->comm)); /* ranks do not start together */
   other = HcSummaryWrite(d->run, &s);
   if (!err) err = other;
   if (err != other && other) HcErrorClear(); /* the first failure is the one to tell */

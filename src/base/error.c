@@ -67,7 +67,8 @@ static PetscErrorCode handler(MPI_Comm comm, int line, const char *function, con
   PetscErrorType type, const char *mess, void *ctx) {
   if (is_ours(n)) return n;
   if (type == PETSC_ERROR_INITIAL) {
-    const PetscBool parsing = !PetscInitializeCalled || (function && !strncmp(function, "PetscOptions", 12)) ? PETSC_TRUE : PETSC_FALSE;
+    const PetscBool parsing =
+      !PetscInitializeCalled || (function && !strncmp(function, "PetscOptions", 12)) ? PETSC_TRUE : PETSC_FALSE;
     if (n == PETSC_ERR_ARG_UNKNOWN_TYPE || n == PETSC_ERR_MISSING_FACTOR || parsing)
       return HcFail(HC_EXIT_INPUT, "PETSc refuses an option: %s", mess ? mess : "unknown value");
     if (n == PETSC_ERR_MEM) return HcFail(HC_EXIT_FAILED, "out of memory: %s", mess ? mess : "allocation failed");

@@ -16,7 +16,7 @@ typedef struct {
   HcOptions opts;
   yaml_parser_t parser;
   char section[MAX_KEY];
-  int depth;
+  int depth, keys; /* nesting; keys with a value so far */
 } Reader;
 
 static PetscErrorCode fail_at(HcOptions opts, yaml_mark_t mark, const char *sentence) {
@@ -156,6 +156,7 @@ static PetscErrorCode read_mapping(Reader *r, yaml_mark_t start) {
 
     PetscCall(next_event(r, &e));
     err = check_plain(r, &e);
+    if (e.type != YAML_MAPPING_START_EVENT) ++r->keys;
     const yaml_mark_t mark = e.start_mark;
     const yaml_event_type_t type = e.type;
     if (!err && type == YAML_SCALAR_EVENT) {
@@ -166,12 +167,12 @@ static PetscErrorCode read_mapping(Reader *r, yaml_mark_t start) {
     PetscCall(err);
     if (type == YAML_SEQUENCE_START_EVENT) PetscCall(read_sequence(r, key, mark));
     if (type == YAML_MAPPING_START_EVENT) {
-      const int before = r->opts->ngiven;
+      const int before = r->keys;
       memcpy(above, r->section, sizeof above);
       snprintf(r->section, sizeof r->section, "%.*s", MAX_KEY - 1, key);
       PetscCall(read_mapping(r, mark));
       memcpy(r->section, above, sizeof above);
-      if (r->opts->ngiven == before) {
+      if (r->keys == before) {
         char sentence[2 * MAX_KEY + 32];
         snprintf(sentence, sizeof sentence, "section %s is empty", key);
         PetscCall(fail_at(r->opts, at, sentence));
@@ -206,7 +207,7 @@ static PetscErrorCode read_stream(Reader *r) {
     if (type == YAML_MAPPING_START_EVENT) PetscCall(read_mapping(r, mark));
     if (type == YAML_DOCUMENT_END_EVENT) seen = PETSC_TRUE;
   } while (type != YAML_STREAM_END_EVENT);
-  if (!r->opts->ngiven) PetscCall(HcFail(HC_EXIT_INPUT, "%s: the file is empty (no 'key: value' line)", r->opts->file));
+  if (!r->keys) PetscCall(HcFail(HC_EXIT_INPUT, "%s: the file is empty (no 'key: value' line)", r->opts->file));
   PetscFunctionReturn(0);
 }
 
