@@ -63,13 +63,17 @@ static PetscErrorCode settle(HcWriter *w, PetscErrorCode local) {
   return agreed;
 }
 
+int hc_writer_note(HcWriter *w, int ok) {
+  if (!ok && !w->reason[0]) hc_hdf5_reason(w->reason, sizeof w->reason);
+  return ok;
+}
+
 PetscErrorCode hc_writer_agree(HcWriter *w, int ok) {
   PetscErrorCode local = 0;
   if (w->failed) return w->failed;
   if (!ok) {
-    char reason[512];
-    hc_hdf5_reason(reason, sizeof reason);
-    local = HcFail(HC_EXIT_IO, "cannot write '%s': %s", w->path, reason);
+    hc_writer_note(w, ok);
+    local = HcFail(HC_EXIT_IO, "cannot write '%s': %s", w->path, w->reason);
   }
   return settle(w, local);
 }
@@ -106,7 +110,7 @@ PetscErrorCode hc_writer_create(MPI_Comm comm, const char *path, hsize_t user_bl
   w->fd = -1;
   MPI_Comm_rank(comm, &w->rank);
   snprintf(w->path, sizeof w->path, "%s", path);
-  if ((size_t)snprintf(w->temporary, sizeof w->temporary, "%s.part", path) >= sizeof w->temporary) error = ENAMETOOLONG;
+  if ((size_t)snprintf(w->temporary, sizeof w->temporary, "%s.tmp", path) >= sizeof w->temporary) error = ENAMETOOLONG;
   hc_hdf5_quiet();
   if (w->rank == 0 && !error) {
     w->fd = open(w->temporary, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
@@ -120,6 +124,7 @@ PetscErrorCode hc_writer_create(MPI_Comm comm, const char *path, hsize_t user_bl
   int ok = H5Pset_fapl_mpio(access_list, comm, MPI_INFO_NULL) >= 0 && H5Pset_fclose_degree(access_list, H5F_CLOSE_STRONG) >= 0;
   if (user_block) ok = ok && H5Pset_userblock(create_list, user_block) >= 0;
   w->id = H5Fcreate(w->temporary, H5F_ACC_TRUNC, create_list, access_list);
+  hc_writer_note(w, w->id >= 0);
   H5Pclose(create_list);
   H5Pclose(access_list);
   PetscCall(hc_writer_agree(w, ok && w->id >= 0));
@@ -137,7 +142,7 @@ PetscErrorCode hc_writer_set(HcWriter *w, const char *name, int rank, const hsiz
   int ok = H5Pset_create_intermediate_group(link, 1) >= 0 && H5Pset_fill_time(create, H5D_FILL_TIME_NEVER) >= 0 &&
            H5Pset_alloc_time(create, H5D_ALLOC_TIME_EARLY) >= 0;
   *set = H5Dcreate2(w->id, name, H5T_IEEE_F64LE, space, link, create, H5P_DEFAULT);
-  ok = ok && *set >= 0;
+  ok = hc_writer_note(w, *set >= 0) && ok;
   if (ok && offset && bytes > 0) {
     haddr_t at = H5Dget_offset(*set);
     ok = at != HADDR_UNDEF;
@@ -170,7 +175,7 @@ PetscErrorCode hc_writer_block(HcWriter *w, hid_t set, const HcShare *share, hid
   PetscFunctionBeginUser;
   if (!w->failed) {
     hid_t space = select_share(share, &transfer);
-    ok = H5Dwrite(set, H5T_NATIVE_DOUBLE, memory, space, transfer, v) >= 0;
+    ok = hc_writer_note(w, H5Dwrite(set, H5T_NATIVE_DOUBLE, memory, space, transfer, v) >= 0);
     H5Pclose(transfer);
     H5Sclose(space);
   }

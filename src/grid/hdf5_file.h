@@ -19,6 +19,7 @@ typedef struct {
   hid_t id;              /* the file, negative when closed */
   int fd;                /* rank 0: the temporary file, for reserving room and syncing; else -1 */
   PetscErrorCode failed; /* the agreed error after which the writer is dead */
+  char reason[256];      /* of this rank's last HDF5 failure */
 } HcWriter;
 
 /** An array of a data set that ranks share: its shape in the file and this rank's block, slowest index first. */
@@ -43,8 +44,11 @@ PetscErrorCode hc_writer_block(HcWriter *w, hid_t set, const HcShare *share, hid
 PetscErrorCode hc_writer_small(HcWriter *w, hid_t set, const double *v);
 
 /** Agree on the success of what came before; on failure the temporary file is removed. Collective.
- * @param ok this rank's view; the reason is HDF5's last error */
+ * @param ok this rank's view; the reason is the last that hc_writer_note() took down */
 PetscErrorCode hc_writer_agree(HcWriter *w, int ok);
+
+/** Take down HDF5's reason if ok is 0; at once after the call, since every other call wipes it. Returns ok. */
+int hc_writer_note(HcWriter *w, int ok);
 
 /** Close the HDF5 file; rank 0's w->fd stays open. Collective. */
 PetscErrorCode hc_writer_close(HcWriter *w);

@@ -160,7 +160,7 @@ PetscErrorCode hc_xdmf_rewrite(const char *dir, PetscInt last, PetscBool only_to
   long *index;
   int error = 0;
   snprintf(path, sizeof path, "%s/fields.xmf", dir);
-  snprintf(temporary, sizeof temporary, "%s.part", path);
+  snprintf(temporary, sizeof temporary, "%s.tmp", path);
   char *old = read_text(path);
   if (only_to_drop && !lists_beyond(old, (long)last)) {
     free(old);
