@@ -45,11 +45,18 @@ PetscErrorCode MfgWenoCost(Mfg mfg, PetscInt n, double at, const double **cost) 
     for (int a = 0; a < count; a++)
       if (weight[a] == 1) m = MfgLevel(mfg, mfg->m, first + a);
     if (!m) {
+      const double *restrict from = MfgLevel(mfg, mfg->m, n), *restrict to = MfgLevel(mfg, mfg->m, n + 1);
       double *restrict mid = w->work;
       for (int a = 0; a < count; a++) {
         const double *restrict level = MfgLevel(mfg, mfg->m, first + a);
         double wa = weight[a];
         for (size_t c = 0; c < mfg->cells; c++) mid[c] = a ? mid[c] + wa * level[c] : wa * level[c];
+      }
+      /* a cubic may dip below zero where m changes by orders of magnitude in a step, and log m would then see a hole that is not
+       * there; half the smaller end value is out of reach of a resolved change */
+      for (size_t c = 0; c < mfg->cells; c++) {
+        double low = 0.5 * (from[c] < to[c] ? from[c] : to[c]);
+        mid[c] = mid[c] > low ? mid[c] : low;
       }
       m = mid;
     }

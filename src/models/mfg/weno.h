@@ -61,6 +61,7 @@ typedef struct {
   MfgWenoFaces face[3];
   PetscInt faces;                /* all directions */
   PetscInt ninactive, *inactive; /* owned index of walls and doors */
+  PetscInt *row_inactive;        /* [rows+1] into inactive[] */
   ptrdiff_t *inactive_o;
   PetscInt ncrossing;
   MfgWenoCrossing *crossing;

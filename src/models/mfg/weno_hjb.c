@@ -170,6 +170,9 @@ static void first_order_speed(Mfg mfg, const Rows *r, PetscInt row, const double
   }
 }
 
+/* Walls and doors keep their value; the cost is zero there. */
+static void inactive_cell(const Rows *r, PetscInt i) { r->lap[i] = r->H[i] = r->speed[i] = 0; }
+
 /* L = nu Lap u - H^ + cost of w->state into w->change; *speed this rank's largest rate, infinite when it is not a number. */
 static void right_hand_side(Mfg mfg, const double *cost, double *speed) {
   MfgWeno w = mfg->scheme_data;
@@ -198,6 +201,7 @@ static void right_hand_side(Mfg mfg, const double *cost, double *speed) {
         for (PetscInt i = 0; i < n; i++) sum[i] = (d ? sum[i] : w->diffusion_rate) + alpha[i] * inv_h;
       }
       first_order_speed(mfg, &r, row, v, o);
+      for (PetscInt q = w->row_inactive[row]; q < w->row_inactive[row + 1]; q++) inactive_cell(&r, w->inactive[q] - row * n);
       const double *restrict lap = r.lap, *restrict H = r.H, *restrict f = cost + row * n, *restrict sum = r.speed;
       double *restrict L = w->change + row * n, *restrict most = r.most, *restrict not_finite = r.sick;
       for (PetscInt i = 0; i < n; i++) {
@@ -206,7 +210,6 @@ static void right_hand_side(Mfg mfg, const double *cost, double *speed) {
         most[i] = sum[i] <= most[i] ? most[i] : sum[i];
       }
     }
-  for (PetscInt q = 0; q < w->ninactive; q++) w->change[w->inactive[q]] = 0;
   for (PetscInt i = 0; i < n; i++) {
     result = r.most[i] <= result ? result : r.most[i];
     sick += r.sick[i];

@@ -89,13 +89,14 @@ static PetscErrorCode list_cells(Mfg mfg, HcField id) {
   HcField region = mfg->plan->region;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(g->n[1] * g->n[2] + 1, &w->row_cell));
+  PetscCall(PetscMalloc2(g->n[1] * g->n[2] + 1, &w->row_cell, g->n[1] * g->n[2] + 1, &w->row_inactive));
   for (int pass = 0; pass < 2; pass++) {
     PetscInt count = 0;
     w->ninactive = 0;
     for (PetscInt k = 0; k < g->n[2]; k++)
       for (PetscInt j = 0; j < g->n[1]; j++) {
         w->row_cell[j + g->n[1] * k] = count;
+        w->row_inactive[j + g->n[1] * k] = w->ninactive;
         for (PetscInt i = 0; i < g->n[0]; i++) {
           PetscInt at[3] = {i, j, k};
           ptrdiff_t o = i + MfgWenoOffset(w->open, j, k);
@@ -119,6 +120,7 @@ static PetscErrorCode list_cells(Mfg mfg, HcField id) {
         }
       }
     w->row_cell[g->n[1] * g->n[2]] = count;
+    w->row_inactive[g->n[1] * g->n[2]] = w->ninactive;
     if (!pass) {
       PetscCall(PetscMalloc1(count, &w->cell));
       PetscCall(PetscMalloc2(w->ninactive, &w->inactive, w->ninactive, &w->inactive_o));
@@ -179,7 +181,7 @@ PetscErrorCode MfgWenoWallsDestroy(MfgWeno w) {
     PetscCall(PetscFree(w->face[d].open));
     PetscCall(PetscFree(w->face[d].closed));
   }
-  PetscCall(PetscFree(w->row_cell));
+  PetscCall(PetscFree2(w->row_cell, w->row_inactive));
   PetscCall(PetscFree(w->cell));
   PetscCall(PetscFree2(w->inactive, w->inactive_o));
   PetscCall(PetscFree3(w->crossing, w->crossed, w->account));
