@@ -9,6 +9,13 @@ const char *const HjVariables[HJ_VARIABLES] = {"x", "y", "z", "t", "px", "py", "
 static inline double max2(double a, double b) { return a > b ? a : b; }
 static inline double min2(double a, double b) { return a < b ? a : b; }
 
+/* start + the sum of the derivatives */
+static void sum_row(int dim, PetscInt n, const double *const p[3], double start, double *restrict out) {
+  for (PetscInt i = 0; i < n; ++i) out[i] = start + p[0][i];
+  for (int d = 1; d < dim; ++d)
+    for (PetscInt i = 0; i < n; ++i) out[i] += p[d][i];
+}
+
 /* ---- burgers: (sum p + 1)^2 / 2 ---- */
 
 static void burgers_value(const HjHamiltonian *H, const HjRow *row, const double *const p[3], double *restrict out) {
@@ -29,8 +36,8 @@ static void burgers_speeds(
 }
 
 static void burgers_slope(const HjHamiltonian *H, const HjRow *row, int d, const double *const p[3], double *out) {
-  (void)H;
-  for (PetscInt i = 0; i < row->n; ++i) out[i] = p[d][i] + 1;
+  (void)d;
+  sum_row(H->dim, row->n, p, 1, out);
 }
 
 /* ---- Hamiltonians f(sum p + c) with f = -cos or sin; |f'| over an interval ---- */
@@ -41,12 +48,6 @@ static double sine_bound(double lo, double hi) {
   /* the last digit of `crest` must not hide one at the very end of the interval: nearby, |sin| differs from 1 by less than 1e-16
    */
   return crest <= hi ? 1.0 : max2(fabs(sin(lo)), fabs(sin(hi)));
-}
-
-static void sum_row(int dim, PetscInt n, const double *const p[3], double start, double *restrict out) {
-  for (PetscInt i = 0; i < n; ++i) out[i] = start + p[0][i];
-  for (int d = 1; d < dim; ++d)
-    for (PetscInt i = 0; i < n; ++i) out[i] += p[d][i];
 }
 
 static void cosine_value(const HjHamiltonian *H, const HjRow *row, const double *const p[3], double *out) {
@@ -63,6 +64,12 @@ static void cosine_speeds(
   for (int d = 1; d < H->dim; ++d) memcpy(a[d], a[0], sizeof(double) * (size_t)row->n);
 }
 
+static void cosine_slope(const HjHamiltonian *H, const HjRow *row, int d, const double *const p[3], double *out) {
+  (void)d;
+  sum_row(H->dim, row->n, p, 1, out);
+  for (PetscInt i = 0; i < row->n; ++i) out[i] = sin(out[i]);
+}
+
 static void riemann_value(const HjHamiltonian *H, const HjRow *row, const double *const p[3], double *out) {
   sum_row(H->dim, row->n, p, 0, out);
   for (PetscInt i = 0; i < row->n; ++i) out[i] = sin(out[i]);
@@ -75,6 +82,12 @@ static void riemann_speeds(
   sum_row(H->dim, row->n, hi, M_PI_2, h);
   for (PetscInt i = 0; i < row->n; ++i) a[0][i] = sine_bound(l[i], h[i]);
   for (int d = 1; d < H->dim; ++d) memcpy(a[d], a[0], sizeof(double) * (size_t)row->n);
+}
+
+static void riemann_slope(const HjHamiltonian *H, const HjRow *row, int d, const double *const p[3], double *out) {
+  (void)d;
+  sum_row(H->dim, row->n, p, 0, out);
+  for (PetscInt i = 0; i < row->n; ++i) out[i] = cos(out[i]);
 }
 
 /* ---- quadratic: |p|^2 / 2 ---- */
@@ -139,6 +152,17 @@ static void eikonal_speeds(
   }
 }
 
+/* F^2 p_d / H */
+static void eikonal_slope(const HjHamiltonian *H, const HjRow *row, int d, const double *const p[3], double *out) {
+  double F[HJ_ROW];
+  eikonal_value(H, row, p, out);
+  if (H->speed) HjSpeedRow(H, row, F);
+  for (PetscInt i = 0; i < row->n; ++i) {
+    const double f = H->speed ? F[i] : 1;
+    out[i] = out[i] != 0 ? f * f * p[d][i] / out[i] : 0;
+  }
+}
+
 /* ---- control: sin(y) px + (sin x + sign py) py - sin^2(y)/2 - (1 - cos x) (Osher & Shu 1991) ---- */
 
 static void control_value(const HjHamiltonian *H, const HjRow *row, const double *const p[3], double *out) {
@@ -168,11 +192,12 @@ const HjKind HjKinds[] = {
   {"burgers", "(sum of p_i + 1)^2 / 2", {"(px+1)^2/2", "(px+py+1)^2/2", "(px+py+pz+1)^2/2"},
     {HJ_GODUNOV_CONVEX, HJ_GODUNOV_NONE, HJ_GODUNOV_NONE}, PETSC_FALSE, burgers_value, burgers_speeds, burgers_slope},
   {"cosine", "-cos(sum of p_i + 1), nonconvex", {"-cos(px+1)", "-cos(px+py+1)", "-cos(px+py+pz+1)"}, {HJ_GODUNOV_NONE},
-    PETSC_FALSE, cosine_value, cosine_speeds, NULL},
+    PETSC_FALSE, cosine_value, cosine_speeds, cosine_slope},
   {"riemann2d", "sin(px + py), nonconvex, 2D", {NULL, "sin(px+py)", NULL}, {HJ_GODUNOV_NONE}, PETSC_FALSE, riemann_value,
-    riemann_speeds, NULL},
+    riemann_speeds, riemann_slope},
   {"eikonal", "hj_speed times |p|", {"sqrt(px^2)", "sqrt(px^2+py^2)", "sqrt(px^2+py^2+pz^2)"},
-    {HJ_GODUNOV_INCREASING, HJ_GODUNOV_INCREASING, HJ_GODUNOV_INCREASING}, PETSC_TRUE, eikonal_value, eikonal_speeds, NULL},
+    {HJ_GODUNOV_INCREASING, HJ_GODUNOV_INCREASING, HJ_GODUNOV_INCREASING}, PETSC_TRUE, eikonal_value, eikonal_speeds,
+    eikonal_slope},
   {"quadratic", "|p|^2 / 2", {"px^2/2", "(px^2+py^2)/2", "(px^2+py^2+pz^2)/2"},
     {HJ_GODUNOV_CONVEX, HJ_GODUNOV_CONVEX, HJ_GODUNOV_CONVEX}, PETSC_FALSE, quadratic_value, quadratic_speeds, quadratic_slope},
   {"control", "sin(y) px + sin(x) py + |py| - sin(y)^2/2 - (1 - cos(x)), 2D",

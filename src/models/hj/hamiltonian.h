@@ -35,7 +35,7 @@ typedef struct {
   /** a[d] >= |dH/dp_d| for all p with lo <= p <= hi. */
   void (*speeds)(
     const HjHamiltonian *H, const HjRow *row, const double *const lo[3], const double *const hi[3], double *const a[3]);
-  /** dH/dp_d; where it jumps, any value between its limits. Only for HJ_GODUNOV_CONVEX. */
+  /** dH/dp_d; where it jumps, any value between its limits. */
   void (*slope)(const HjHamiltonian *H, const HjRow *row, int d, const double *const p[3], double *out);
 } HjKind;
 

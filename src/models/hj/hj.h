@@ -72,7 +72,9 @@ void HjFluxGodunov(
 
 /** Fill the ghosts of u, exchange included, at time t. */
 PetscErrorCode HjFillGhosts(void *hj, double t, HcField u);
-/** The local rule of each face; HC_FILL_NONE for periodic and given ones. */
+/** The same with linear extrapolation at outflow faces, so that ghosts depend linearly on u: for implicit diffusion. */
+PetscErrorCode HjFillGhostsLinear(void *hj, double t, HcField u);
+/** The local rule of each face in HjFillGhostsLinear; HC_FILL_NONE for periodic and given ones. */
 void HjBoundaryRules(Hj hj, HcFill rule[6]);
 
 /* exact.c */

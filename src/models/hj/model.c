@@ -148,6 +148,8 @@ static PetscErrorCode hj_create(HcRun run, void **ctx) {
   PetscCall(read_scheme(hj, opts));
   PetscCall(HcGridSpecFromOptions(opts, allowed, &spec));
   spec.min_block = hj->width;
+  for (int f = 0; f < 6 && !hj->upwind; ++f)
+    if (spec.boundary[f] == HC_OUTFLOW) spec.min_block = 4; /* cells that the extrapolation looks at */
   PetscCall(HcGridCreate(HcRunComm(run), &spec, &hj->grid));
   PetscCall(read_hamiltonian(hj, opts));
   PetscCall(HcSourceCreate(opts, "hj_initial", hj->grid, 0, NULL, &hj->initial));
@@ -157,7 +159,7 @@ static PetscErrorCode hj_create(HcRun run, void **ctx) {
     HcFill rule[6];
     if (hj->viscosity == 0) PetscCall(HcOptionsFail(opts, "time_scheme", "imex is for hj_viscosity > 0"));
     HjBoundaryRules(hj, rule);
-    PetscCall(HcDiffusionCreate(hj->grid, hj->diffusion_order, hj->width, rule, HjFillGhosts, hj, &hj->diffusion));
+    PetscCall(HcDiffusionCreate(hj->grid, hj->diffusion_order, hj->width, rule, HjFillGhostsLinear, hj, &hj->diffusion));
   }
   PetscFunctionReturn(0);
 }
