@@ -156,19 +156,19 @@ PetscErrorCode MfgMassDiagnostics(Mfg mfg) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode MfgDensityChange(Mfg mfg, double *change) {
-  double *difference;
+PetscErrorCode MfgLargestIntegral(Mfg mfg, const double *v, double *largest) {
+  double *absolute;
 
   PetscFunctionBeginUser;
-  PetscCall(PetscMalloc1(mfg->cells, &difference));
-  *change = 0;
+  PetscCall(PetscMalloc1(mfg->cells, &absolute));
+  *largest = 0;
   for (PetscInt l = 1; l <= mfg->steps; l++) {
-    const double *a = MfgLevel(mfg, mfg->m, l), *b = MfgLevel(mfg, mfg->m_last, l);
+    const double *level = v + (size_t)l * mfg->cells;
     double norm;
-    for (size_t c = 0; c < mfg->cells; c++) difference[c] = PetscAbsReal(a[c] - b[c]);
-    PetscCall(MfgIntegral(mfg, difference, &norm));
-    if (!(norm <= *change)) *change = norm;
+    for (size_t c = 0; c < mfg->cells; c++) absolute[c] = PetscAbsReal(level[c]);
+    PetscCall(MfgIntegral(mfg, absolute, &norm));
+    if (!(norm <= *largest)) *largest = norm;
   }
-  PetscCall(PetscFree(difference));
+  PetscCall(PetscFree(absolute));
   PetscFunctionReturn(0);
 }

@@ -5,9 +5,8 @@
  *    m_t - nu Lap m - div(m H_p) = 0 (+ density_source), m(0,x) = m0(x)
  *
  * The solution lives in two space-time arrays of owned cells, u and m, [level][n2][n1][n0], levels 0..steps, level l at
- * time l*dt. A scheme sweeps one equation over all levels with the other frozen; the coupling (coupling.c) iterates on u:
- *   u -> m = fp(u) -> G(u) = hjb(m).
- * So every density is the flow of some value function: mass is exact and m >= 0 in every iterate, and log m is defined.
+ * time l*dt. A scheme sweeps one equation over all levels with the other frozen; the coupling (coupling.c) iterates on m:
+ *   m -> u = hjb(m) -> G(m) = fp(u).
  */
 #pragma once
 #include <halocline/halocline.h>
@@ -38,6 +37,7 @@ extern const MfgScheme MfgUpwindImplicit, MfgUpwindExplicit, MfgWenoExplicit;
 typedef enum { MFG_QUADRATIC, MFG_POWER } MfgHamiltonianKind;
 
 #define MFG_MAX_EXITS 32
+#define MFG_RECENT 5
 
 struct Mfg_ {
   HcRun run;
@@ -77,13 +77,14 @@ struct Mfg_ {
   double mass_error_max; /* max over levels of |mass + exited - gained - initial mass| */
 
   /* coupling iteration (coupling.c) */
-  PetscBool anderson;
+  PetscBool anderson, spectral; /* spectral: the damping is chosen by the code */
   double damping, tolerance;
+  double theta, recent_theta[MFG_RECENT]; /* the spectral damping, and its last values */
   PetscInt depth, max_iterations;
   PetscInt iterations, first_iteration; /* first_iteration > 0 after a restart */
   SNES snes;
   Vec solution;
-  Vec iterate;     /* the iterate of u whose G was evaluated last: what a checkpoint saves */
+  Vec iterate;     /* the iterate of m whose G was evaluated last: what a checkpoint saves */
   double residual; /* sup over time of the L1 norm of the change of m */
   double *residual_history;
   PetscBool converged;
@@ -121,8 +122,8 @@ int MfgExitBehind(Mfg mfg, PetscInt i, PetscInt j, PetscInt k, int f);
 /** mass_level, density_min, mass_error_max from m, exited_level, gained_level. */
 PetscErrorCode MfgMassDiagnostics(Mfg mfg);
 
-/** sup over levels of the integral of |m - m_last|. */
-PetscErrorCode MfgDensityChange(Mfg mfg, double *change);
+/** sup over levels of the integral of |v|, v a space-time array. */
+PetscErrorCode MfgLargestIntegral(Mfg mfg, const double *v, double *largest);
 
 /* coupling.c */
 /** Make the SNES and its vector (setup), with options under the prefix coupling_. */

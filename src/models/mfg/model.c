@@ -22,8 +22,8 @@ static const HcOption options[] = {
   {"mfg_weights", HC_OPT_WORD, "z", "", "js|z|m", "nonlinear weights of the weno scheme"},
   {"mfg_diffusion_order", HC_OPT_WORD, "6", "", "4|6", "order of the weno scheme's diffusion"},
   {"mfg_fokker_planck", HC_OPT_WORD, "grid", "", "grid", "how the Fokker-Planck equation is solved"},
-  {"mfg_coupling", HC_OPT_WORD, "anderson", "", "picard|anderson", "iteration between the two equations"},
-  {"mfg_damping", HC_OPT_REAL, "1", "", "(0,1]", "part of the new value function that each iteration takes (Anderson's beta)"},
+  {"mfg_coupling", HC_OPT_WORD, "picard", "", "picard|anderson", "iteration between the two equations"},
+  {"mfg_damping", HC_OPT_REAL, "", "", "(0,1]", "part of the new density that each iteration takes (Anderson's beta); unset: chosen by the code"},
   {"mfg_depth", HC_OPT_INT, "5", "", "[1,50]", "iterates that Anderson's acceleration keeps"},
   {"mfg_tolerance", HC_OPT_REAL, "1e-6", "", "(0,1)", "stop when the density changes by less: sup over time of the L1 norm"},
   {"mfg_max_iterations", HC_OPT_INT, "200", "", "[1,1000000]", "more coupling iterations are a failure"},
@@ -36,7 +36,7 @@ static const HcOption options[] = {
 };
 
 static const HcColumn columns[] = {
-  {"residual", "1"}, {"mass_error", "1"}, {"density_min", "1/length^d"}, {"exited_mass", "1"}, {"newton_per_step", "1"},
+  {"residual", "1"}, {"damping", "1"}, {"mass_error", "1"}, {"density_min", "1/length^d"}, {"exited_mass", "1"}, {"newton_per_step", "1"},
   {"krylov_per_step", "1"}, {"substeps_per_step", "1"}, {NULL, NULL},
 };
 /* clang-format on */
@@ -134,6 +134,8 @@ static PetscErrorCode mfg_create(HcRun run, void **ctx) {
   PetscCall(HcOptionsGetWord(o, "mfg_fokker_planck", &word));
   PetscCall(HcOptionsGetWord(o, "mfg_coupling", &word));
   mfg->anderson = word == 1 ? PETSC_TRUE : PETSC_FALSE;
+  mfg->spectral = HcOptionsIsSet(o, "mfg_damping") ? PETSC_FALSE : PETSC_TRUE;
+  mfg->theta = 0.5; /* where the spectral damping starts; it is within a factor of three an iteration of any other */
   PetscCall(HcOptionsGetReal(o, "mfg_damping", &mfg->damping));
   if (mfg->anderson) PetscCall(HcOptionsGetInt(o, "mfg_depth", &mfg->depth));
   PetscCall(HcOptionsGetReal(o, "mfg_tolerance", &mfg->tolerance));
@@ -210,10 +212,10 @@ static PetscErrorCode allocate(Mfg mfg) {
       "time_steps or cells",
       (double)levels * HcGridTotalCells(mfg->grid)));
   PetscCall(PetscPushErrorHandler(PetscReturnErrorHandler, NULL));
-  local = PetscCalloc3(all, &mfg->u, all, &mfg->m, all, &mfg->m_last);
+  local = PetscCalloc2(all, &mfg->u, all, &mfg->m);
   PetscCall(PetscPopErrorHandler());
   if (local)
-    local = HcFail(HC_EXIT_FAILED, "out of memory: %.3g GB for %lld time levels of %lld cells", 24e-9 * (double)all,
+    local = HcFail(HC_EXIT_FAILED, "out of memory: %.3g GB for %lld time levels of %lld cells", 16e-9 * (double)all,
       (long long)levels, (long long)mfg->cells);
   PetscCall(HcAgree(mfg->grid->comm, local));
   PetscCall(PetscCalloc4(levels, &mfg->mass_level, levels, &mfg->exited_level, levels, &mfg->gained_level,
@@ -244,8 +246,8 @@ static PetscErrorCode mfg_iterate(void *ctx, HcClock *clock, HcIterationDone don
   Mfg mfg = ctx;
 
   PetscFunctionBeginUser;
-  for (PetscInt l = 1; l <= mfg->steps; l++) PetscCall(PetscArraycpy(MfgLevel(mfg, mfg->m, l), mfg->m, mfg->cells));
-  if (!mfg->first_iteration) PetscCall(mfg->scheme->hjb(mfg)); /* the first guess: nobody moves */
+  if (!mfg->first_iteration) /* the first guess: nobody moves */
+    for (PetscInt l = 1; l <= mfg->steps; l++) PetscCall(PetscArraycpy(MfgLevel(mfg, mfg->m, l), mfg->m, mfg->cells));
   PetscCall(MfgCouplingSolve(mfg, clock, done, driver));
   PetscFunctionReturn(0);
 }
@@ -256,12 +258,13 @@ static PetscErrorCode mfg_diagnose(void *ctx, const HcClock *clock, double row[]
   PetscFunctionBeginUser;
   (void)clock;
   row[0] = mfg->residual;
-  row[1] = mfg->mass_error_max;
-  row[2] = mfg->density_min;
-  row[3] = mfg->exited_level[mfg->steps];
-  row[4] = (double)mfg->newton_total / (double)mfg->steps;
-  row[5] = (double)mfg->krylov_total / (double)mfg->steps;
-  row[6] = (double)mfg->substeps_total / (double)mfg->steps;
+  row[1] = mfg->spectral ? mfg->theta : mfg->damping;
+  row[2] = mfg->mass_error_max;
+  row[3] = mfg->density_min;
+  row[4] = mfg->exited_level[mfg->steps];
+  row[5] = (double)mfg->newton_total / (double)mfg->steps;
+  row[6] = (double)mfg->krylov_total / (double)mfg->steps;
+  row[7] = (double)mfg->substeps_total / (double)mfg->steps;
   PetscFunctionReturn(0);
 }
 
@@ -317,23 +320,29 @@ static PetscErrorCode mfg_write(void *ctx, double t, HcOutput out) {
 
 static PetscErrorCode mfg_save(void *ctx, HcCheckpoint ck) {
   Mfg mfg = ctx;
-  double numbers[2] = {(double)mfg->iterations, (double)mfg->steps};
-  const double *u = mfg->u;
+  double numbers[2] = {(double)mfg->iterations, (double)mfg->steps}, theta[1 + MFG_RECENT];
+  const double *m = mfg->m;
 
   PetscFunctionBeginUser;
-  if (mfg->iterate) PetscCall(VecGetArrayRead(mfg->iterate, &u));
+  if (mfg->iterate) PetscCall(VecGetArrayRead(mfg->iterate, &m));
+  theta[0] = mfg->theta;
+  PetscCall(PetscArraycpy(theta + 1, mfg->recent_theta, MFG_RECENT));
   PetscCall(HcCheckpointPutReals(ck, "iterations_steps", 2, numbers));
+  PetscCall(HcCheckpointPutReals(ck, "damping", 1 + MFG_RECENT, theta));
   PetscCall(HcCheckpointPutReals(ck, "residual_history", mfg->iterations, mfg->residual_history));
-  PetscCall(HcCheckpointPutLevels(ck, "u", mfg->grid, mfg->steps + 1, u));
-  if (mfg->iterate) PetscCall(VecRestoreArrayRead(mfg->iterate, &u));
+  PetscCall(HcCheckpointPutLevels(ck, "m", mfg->grid, mfg->steps + 1, m));
+  if (mfg->iterate) PetscCall(VecRestoreArrayRead(mfg->iterate, &m));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode mfg_load(void *ctx, HcCheckpoint ck) {
   Mfg mfg = ctx;
-  double numbers[2];
+  double numbers[2], theta[1 + MFG_RECENT];
 
   PetscFunctionBeginUser;
+  PetscCall(HcCheckpointGetReals(ck, "damping", 1 + MFG_RECENT, theta));
+  mfg->theta = theta[0];
+  PetscCall(PetscArraycpy(mfg->recent_theta, theta + 1, MFG_RECENT));
   PetscCall(HcCheckpointGetReals(ck, "iterations_steps", 2, numbers));
   HcRequire(numbers[1] == (double)mfg->steps, HC_EXIT_INPUT, "time_steps = %lld, but the checkpoint has %g",
     (long long)mfg->steps, numbers[1]);
@@ -341,7 +350,7 @@ static PetscErrorCode mfg_load(void *ctx, HcCheckpoint ck) {
   HcRequire(mfg->iterations <= mfg->max_iterations, HC_EXIT_INPUT, "mfg_max_iterations = %lld, but the checkpoint has done %lld",
     (long long)mfg->max_iterations, (long long)mfg->iterations);
   PetscCall(HcCheckpointGetReals(ck, "residual_history", mfg->iterations, mfg->residual_history));
-  PetscCall(HcCheckpointGetLevels(ck, "u", mfg->grid, mfg->steps + 1, mfg->u));
+  PetscCall(HcCheckpointGetLevels(ck, "m", mfg->grid, mfg->steps + 1, mfg->m));
   PetscFunctionReturn(0);
 }
 
@@ -442,7 +451,7 @@ static PetscErrorCode mfg_destroy(void **ctx) {
     if (*sources[q]) PetscCall(HcSourceDestroy(sources[q]));
   if (mfg->exit_id) PetscCall(HcFieldDestroy(&mfg->exit_id));
   if (mfg->plan) PetscCall(HcFloorPlanDestroy(&mfg->plan));
-  PetscCall(PetscFree3(mfg->u, mfg->m, mfg->m_last));
+  PetscCall(PetscFree2(mfg->u, mfg->m));
   PetscCall(PetscFree4(mfg->mass_level, mfg->exited_level, mfg->gained_level, mfg->exit_share));
   PetscCall(PetscFree(mfg->residual_history));
   if (mfg->grid) PetscCall(HcGridDestroy(&mfg->grid));

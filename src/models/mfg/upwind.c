@@ -399,9 +399,10 @@ static PetscErrorCode max_abs(MPI_Comm comm, size_t n, const double *v, double *
 #define MAX_NEWTON 60
 
 /* One implicit step: u (initial guess on entry) from next. The residual in the max norm bounds the error, because the
- * inverse of the Jacobian does not increase the max norm. */
-static PetscErrorCode newton(Mfg mfg, Upwind *s, PetscInt level, const double *next, double *u, double tol) {
-  double t = mfg->dt * level, norm = 0;
+ * inverse of the Jacobian does not increase the max norm. Below `round`, rounding may keep the residual above tol: there it
+ * is enough that it has stopped to fall. */
+static PetscErrorCode newton(Mfg mfg, Upwind *s, PetscInt level, const double *next, double *u, double tol, double round) {
+  double t = mfg->dt * level, norm = 0, last = PETSC_INFINITY;
 
   PetscFunctionBeginUser;
   for (PetscInt it = 0; it < MAX_NEWTON; it++) {
@@ -409,7 +410,8 @@ static PetscErrorCode newton(Mfg mfg, Upwind *s, PetscInt level, const double *n
     PetscCall(load_level(mfg, s, u, t));
     PetscCall(residual_and_jacobian(mfg, s, mfg->dt, next, s->f, s->work, s->A));
     PetscCall(max_abs(mfg->grid->comm, mfg->cells, s->work, &norm));
-    if (!PetscIsInfReal(norm) && norm <= tol) PetscFunctionReturn(0);
+    if (!PetscIsInfReal(norm) && (norm <= tol || (norm <= round && norm > 0.5 * last))) PetscFunctionReturn(0);
+    last = norm;
     HcRequire(!PetscIsInfReal(norm), HC_EXIT_FAILED, "the value function is not a number at time %g (iteration %lld)", t,
       (long long)mfg->iterations + 1);
     mfg->newton_total++;
@@ -447,8 +449,8 @@ static PetscErrorCode implicit_hjb(Mfg mfg) {
       u[c] = last + (next[c] - old[c]);
       old[c] = last;
     }
-    PetscCall(newton(
-      mfg, s, l, next, u, PetscMax(1e-3 * mfg->tolerance / mfg->steps, 4 * PETSC_MACHINE_EPSILON) * PetscMax(scale, 1e-300)));
+    scale = PetscMax(scale, 1e-300);
+    PetscCall(newton(mfg, s, l, next, u, 1e-3 * mfg->tolerance / (double)mfg->steps * scale, 1e-10 * scale));
   }
   PetscFunctionReturn(0);
 }
