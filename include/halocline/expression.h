@@ -34,11 +34,14 @@ void HcExprEval(HcExpr expr, size_t n, const HcExprArg args[], double *out);
 double HcExprEvalPoint(HcExpr expr, const double args[]);
 
 /** Bounds: lo[i] <= value <= hi[i] for all arguments within [alo, ahi] elementwise (interval arithmetic, outward to rounding;
- * may overestimate; +-inf where unbounded). */
+ * may overestimate; +-inf where unbounded). Where the formula is not a number it is left out. A variable that occurs twice is taken
+ * as two independent ones: x*(1-x) over [0,1] gives [0,1], not [0,1/4]. Even powers, sqrt of a sum of squares, px/sqrt(px^2+py^2), sin, cos
+ * and the other functions are exact to rounding for independent arguments. */
 void HcExprBounds(HcExpr expr, size_t n, const HcExprArg alo[], const HcExprArg ahi[], double *lo, double *hi);
 
 /** Symbolic derivative with respect to variable `var` (sign, floor, step and comparisons have derivative 0; abs has sign; min, max and ?:
- * that of the branch taken), simplified. Destroy the result. */
+ * that of the branch taken), simplified. A quotient 0/0 that comes from differentiation is 0: the gradient of sqrt(px^2+py^2) at p = 0 is 0.
+ * Destroy the result. NULL when memory runs out or the derivative would be larger than a million operations. */
 HcExpr HcExprDerivative(HcExpr expr, int var);
 
 /** Does the value depend on the variable? Is it a constant (and which)? */
