@@ -39,8 +39,9 @@ struct HcMultigrid_ {
   int dim, available, levels; /* levels that exist; that the present operator needs */
   int gamma, last_sweeps;     /* visits of the next level in a cycle; sweeps on the last one */
   Level level[MAX_LEVELS];
-  HcField open;   /* 1 where a fine row has couplings; ghosts too */
-  float *line[2]; /* rows of work */
+  HcField open;                                        /* 1 where a fine row has couplings; ghosts too */
+  float *r[2], *shadow[2], *p[2], *v[2], *t[2], *e[2]; /* BiCGStab's vectors, stored like b of the finest level */
+  float *line[2];                                      /* rows of work */
   double *row[ROWS];
   void *allocation;
 };
@@ -54,3 +55,10 @@ static inline int hc_red(const Level *l, PetscInt j, PetscInt k) { return (int)(
 /** Cells 2q of a natural row into even[], 2q+1 into odd[]. */
 void HcRowSplit(PetscInt n, const float *restrict natural, float *restrict even, float *restrict odd);
 void HcRowMerge(PetscInt n, const float *restrict even, const float *restrict odd, float *restrict natural);
+
+/** Improve x of the finest level from 0 for the right-hand side b (stored like Level.b). Collective. */
+PetscErrorCode HcMultigridCycle(HcMultigrid mg, float *const b[2]);
+/** Fill x's ghosts. Collective. */
+PetscErrorCode HcLevelExchange(Level *l);
+/** to = (I - W) x in a row of a colour, 0 past its end. Needs x's ghosts. */
+void HcLevelDefect(int dim, Level *l, int colour, PetscInt j, PetscInt k, float *to);

@@ -103,16 +103,19 @@ static size_t carve_level(Level *l, int dim, PetscBool coarse, PetscBool last, c
   return used;
 }
 
-static size_t carve(HcGrid g, Level *level, int count, float *line[2], double *row[ROWS], char *memory) {
-  const size_t n = (size_t)round_up(g->n[0], 2 * LANES) + 2 * LANES;
+static size_t carve(HcGrid g, HcMultigrid mg, char *memory) {
+  const size_t n = (size_t)round_up(g->n[0], 2 * LANES) + 2 * LANES, vector = mg->level[0].rows * (size_t)mg->level[0].stride;
+  float **vectors[] = {mg->r, mg->shadow, mg->p, mg->v, mg->t, mg->e};
   size_t used = 0;
-  for (int i = 0; i < count; ++i)
-    used += carve_level(&level[i], (int)g->dim, i > 0 ? PETSC_TRUE : PETSC_FALSE, i == count - 1 ? PETSC_TRUE : PETSC_FALSE,
-      memory ? memory + used : NULL);
+  for (int i = 0; i < mg->available; ++i)
+    used += carve_level(&mg->level[i], (int)g->dim, i > 0 ? PETSC_TRUE : PETSC_FALSE,
+      i == mg->available - 1 ? PETSC_TRUE : PETSC_FALSE, memory ? memory + used : NULL);
+  for (size_t i = 0; i < 2 * sizeof vectors / sizeof *vectors; ++i, used += vector * sizeof(float))
+    if (memory) vectors[i / 2][i % 2] = (float *)(memory + used);
   for (int i = 0; i < 2; ++i, used += n * sizeof(float))
-    if (memory) line[i] = (float *)(memory + used);
+    if (memory) mg->line[i] = (float *)(memory + used);
   for (int i = 0; i < ROWS; ++i, used += n * sizeof(double))
-    if (memory) row[i] = (double *)(memory + used);
+    if (memory) mg->row[i] = (double *)(memory + used);
   return used;
 }
 
@@ -123,17 +126,17 @@ static void faces_cells(const Level *l, PetscInt n[3]) {
 }
 
 double HcMultigridBytes(HcGrid g) {
-  Level *level = calloc(MAX_LEVELS, sizeof *level);
-  double bytes = sizeof(struct HcMultigrid_);
-  if (!level) return INFINITY;
-  int count = describe_all(g, level);
-  bytes += (double)carve(g, level, count, NULL, NULL, NULL) + HcFieldBytes(g, 1, 1);
-  for (int i = 0; i < count; ++i) {
+  HcMultigrid mg = calloc(1, sizeof *mg);
+  double bytes = sizeof *mg;
+  if (!mg) return INFINITY;
+  mg->available = describe_all(g, mg->level);
+  bytes += (double)carve(g, mg, NULL) + HcFieldBytes(g, 1, 1);
+  for (int i = 0; i < mg->available; ++i) {
     PetscInt n[3];
-    faces_cells(&level[i], n);
+    faces_cells(&mg->level[i], n);
     bytes += HcFaceExchangeBytes(g, n, sizeof(float));
   }
-  free(level);
+  free(mg);
   return bytes;
 }
 
@@ -146,11 +149,11 @@ PetscErrorCode HcMultigridCreate(HcGrid grid, HcMultigrid *out) {
   mg->dim = (int)grid->dim;
   mg->gamma = 1;
   mg->available = describe_all(grid, mg->level);
-  size_t bytes = carve(grid, mg->level, mg->available, NULL, NULL, NULL);
+  size_t bytes = carve(grid, mg, NULL);
   mg->allocation = aligned_alloc(64, (bytes + 63) / 64 * 64);
   HcRequire(mg->allocation, HC_EXIT_FAILED, "out of memory: %g bytes for the multigrid", (double)bytes);
   memset(mg->allocation, 0, bytes);
-  carve(grid, mg->level, mg->available, mg->line, mg->row, mg->allocation);
+  carve(grid, mg, mg->allocation);
   for (int i = 0; i < mg->available; ++i) {
     PetscInt n[3];
     faces_cells(&mg->level[i], n);

@@ -60,7 +60,7 @@ static void face_move(Level *l, int f, float *buffer, PetscBool out) {
   }
 }
 
-static PetscErrorCode exchange(Level *l) {
+PetscErrorCode HcLevelExchange(Level *l) {
   HcFaceExchange *e = &l->faces;
 
   PetscFunctionBeginUser;
@@ -95,30 +95,44 @@ static ColourRow colour_row(const Level *l, int dim, int colour, PetscInt j, Pet
   return r;
 }
 
-/* b + W x over whole vectors. */
-static inline __attribute__((always_inline)) void gather(int dim, PetscInt blocks, const ColourRow *r, float *restrict to) {
+/* b + W x, or b - W x, over whole vectors. */
+static inline __attribute__((always_inline)) void gather(
+  int minus, int dim, PetscInt blocks, const ColourRow *r, float *restrict to) {
   const float *restrict wl = r->w[0], *restrict wr = r->w[1], *restrict wd = r->w[2], *restrict wu = r->w[3];
   const float *restrict xl = r->x[0], *restrict xr = r->x[1], *restrict xd = r->x[2], *restrict xu = r->x[3];
   const float *restrict wb = dim > 2 ? r->w[4] : NULL, *restrict wf = dim > 2 ? r->w[5] : NULL;
   const float *restrict xb = r->x[4], *restrict xf = r->x[5], *restrict b = r->b;
   for (PetscInt q = 0; q < blocks * LANES; ++q) {
-    float s = b[q] + (wl[q] * xl[q] + wr[q] * xr[q]) + (wd[q] * xd[q] + wu[q] * xu[q]);
+    float s = (wl[q] * xl[q] + wr[q] * xr[q]) + (wd[q] * xd[q] + wu[q] * xu[q]);
     if (dim > 2) s += wb[q] * xb[q] + wf[q] * xf[q];
-    to[q] = s;
+    to[q] = minus ? b[q] - s : b[q] + s;
   }
 }
 
 static inline void gather_row(int dim, PetscInt blocks, const ColourRow *r, float *to) {
   if (dim == 3)
-    gather(3, blocks, r, to);
+    gather(0, 3, blocks, r, to);
   else
-    gather(2, blocks, r, to);
+    gather(0, 2, blocks, r, to);
+}
+
+void HcLevelDefect(int dim, Level *l, int colour, PetscInt j, PetscInt k, float *to) {
+  const PetscInt past = (l->n[0] + 1 - (colour ^ hc_red(l, j, k))) / 2, vector = l->blocks * LANES;
+  const float *restrict x = l->x[colour] + hc_x_at(l, j, k);
+  float *restrict out = to;
+  ColourRow r = colour_row(l, dim, colour, j, k);
+  r.b = x;
+  if (dim == 3)
+    gather(1, 3, l->blocks, &r, to);
+  else
+    gather(1, 2, l->blocks, &r, to);
+  for (PetscInt q = past; q < vector; ++q) out[q] = 0;
 }
 
 /* Solve the rows of one colour for their own cells. */
 static PetscErrorCode half_sweep(HcMultigrid mg, Level *l, int colour) {
   PetscFunctionBeginUser;
-  PetscCall(exchange(l));
+  PetscCall(HcLevelExchange(l));
   for (PetscInt k = 0; k < l->n[2]; ++k)
     for (PetscInt j = 0; j < l->n[1]; ++j) {
       ColourRow r = colour_row(l, mg->dim, colour, j, k);
@@ -145,7 +159,7 @@ static PetscErrorCode restrict_residual(HcMultigrid mg, Level *l, Level *c) {
   const PetscInt vector = l->blocks * LANES;
 
   PetscFunctionBeginUser;
-  PetscCall(exchange(l));
+  PetscCall(HcLevelExchange(l));
   for (PetscInt K = 0; K < c->n[2]; ++K)
     for (PetscInt J = 0; J < c->n[1]; ++J) {
       const PetscInt k1 = l->pairs[2] ? PetscMin(2 * K + 2, l->n[2]) : K + 1,
@@ -225,6 +239,19 @@ static PetscErrorCode cycle(HcMultigrid mg, int depth, PetscBool zero) {
     }
   }
   PetscCall(half_sweep(mg, l, 0));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HcMultigridCycle(HcMultigrid mg, float *const b[2]) {
+  Level *l = &mg->level[0];
+  float *own[2] = {l->b[0], l->b[1]};
+
+  PetscFunctionBeginUser;
+  l->b[0] = b[0];
+  l->b[1] = b[1];
+  PetscCall(cycle(mg, 0, PETSC_TRUE));
+  l->b[0] = own[0];
+  l->b[1] = own[1];
   PetscFunctionReturn(0);
 }
 

@@ -32,6 +32,10 @@ double HcMultigridBytes(HcGrid grid);
 PetscErrorCode HcMultigridSetUp(HcMultigrid mg, HcStencil A);
 /** z ~ (D^-1 A)^-1 r by one cycle: a fixed linear operator until the next set-up. Collective. */
 PetscErrorCode HcMultigridApply(HcMultigrid mg, const double *r, double *z);
+/** x += e with |D^-1 (A e) - r| <= reduction |r| to single precision, by BiCGStab with the cycle; less when that takes more
+ * than `limit` iterations or breaks down: the caller checks. norm is max |r|. Adds to *iterations. Collective. */
+PetscErrorCode HcMultigridCorrect(
+  HcMultigrid mg, const double *r, double norm, double reduction, PetscInt limit, double *x, PetscInt *iterations);
 /** Levels in use. */
 int HcMultigridLevels(HcMultigrid mg);
 

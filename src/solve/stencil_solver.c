@@ -1,4 +1,7 @@
-/* Solution of stencil systems: direct in 1D, otherwise PETSc's KSP on D^-1 A with our multigrid or a PETSc preconditioner. */
+/*
+ * Solution of stencil systems: direct in 1D, otherwise BiCGStab with our multigrid on D^-1 A: a fused one in mixed
+ * precision, or PETSc's KSP when its options ask for a method, a preconditioner or a report, or when the fused one fails.
+ */
 #include "stencil_private.h"
 #include <math.h>
 #include <petscksp.h>
@@ -8,6 +11,7 @@ struct HcStencilSolver_ {
   char *prefix;
   HcTridiagonal tridiagonal; /* 1D */
   HcMultigrid mg;
+  PetscBool use_ksp; /* from the start */
   KSP ksp, fallback;
   Mat shell, matrix; /* D^-1 A as an operator; assembled, for preconditioners other than ours */
   Vec rhs, correction;
@@ -18,6 +22,9 @@ struct HcStencilSolver_ {
 
 /* Attempts of the default method, each from the true residual of the one before; then as many of the fallback. */
 enum { ATTEMPTS = 12, RESTART = 30 };
+/* Iterations of one correction in single precision, and the reduction of the residual that it is trusted with. */
+enum { INNER = 100 };
+#define REDUCTION 1e-5
 
 static PetscErrorCode shell_mult(Mat shell, Vec x, Vec y) {
   HcStencilSolver s;
@@ -95,6 +102,7 @@ static PetscErrorCode make_ksp(HcStencilSolver s, const char *type, KSP *out) {
 
 PetscErrorCode HcStencilSolverCreate(HcGrid grid, const char *prefix, HcStencilSolver *out) {
   static PetscBool registered;
+  const char *const asks[] = {"-ksp_type", "-pc_type", "-ksp_monitor", "-ksp_view", "-ksp_converged_reason"};
   HcStencilSolver s;
 
   PetscFunctionBeginUser;
@@ -110,12 +118,13 @@ PetscErrorCode HcStencilSolverCreate(HcGrid grid, const char *prefix, HcStencilS
   registered = PETSC_TRUE;
   PetscCall(HcMultigridCreate(grid, &s->mg));
   PetscCall(HcGridCreateVec(grid, &s->rhs));
-  PetscCall(VecDuplicate(s->rhs, &s->correction));
   const PetscInt n = HcGridLocalCells(grid);
   PetscCall(MatCreateShell(grid->comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, s, &s->shell));
   PetscCall(MatShellSetOperation(s->shell, MATOP_MULT, (void (*)(void))shell_mult));
   PetscCall(make_ksp(s, KSPBCGS, &s->ksp));
   PetscCall(KSPSetFromOptions(s->ksp));
+  for (size_t o = 0; o < sizeof asks / sizeof *asks && !s->use_ksp; ++o)
+    PetscCall(PetscOptionsHasName(NULL, prefix, asks[o], &s->use_ksp));
   PetscCall(KSPSetConvergenceTest(s->ksp, converged, s, NULL));
   PetscFunctionReturn(0);
 }
@@ -141,8 +150,7 @@ PetscErrorCode HcStencilSolverDestroy(HcStencilSolver *out) {
 double HcStencilSolverBytes(HcGrid grid) {
   const double stencil = HcFieldBytes(grid, 1 + 2 * (int)grid->dim, 1) + HcFaceExchangeBytes(grid, grid->n, sizeof(double));
   if (grid->dim == 1) return stencil + HcTridiagonalBytes(grid);
-  /* right-hand side, correction and the seven vectors of BiCGStab */
-  return stencil + HcMultigridBytes(grid) + 9.0 * sizeof(double) * (double)HcGridLocalCells(grid);
+  return stencil + HcMultigridBytes(grid) + sizeof(double) * (double)HcGridLocalCells(grid);
 }
 
 /* Tell the method of the new operator: PETSc's preconditioners get an assembled matrix. */
@@ -171,7 +179,9 @@ static PetscErrorCode attempt(
   double safety = 0.5;
 
   PetscFunctionBeginUser;
-  for (int a = 0; a<ATTEMPTS && * norm> tol && *iterations < s->limit; ++a) {
+  if (!s->correction) PetscCall(VecDuplicate(s->rhs, &s->correction));
+  for (int a = 0; a < ATTEMPTS; ++a) {
+    if (*norm <= tol || *iterations >= s->limit) break;
     double *r, two, before = *norm;
     const double *e;
     PetscInt its;
@@ -199,6 +209,25 @@ static PetscErrorCode attempt(
   PetscFunctionReturn(0);
 }
 
+/* The same in mixed precision: a few digits at a time, as single precision bears them. */
+static PetscErrorCode attempt_fused(
+  HcStencilSolver s, const double *b, double *x, double tol, double *norm, PetscInt *iterations) {
+  double *r;
+
+  PetscFunctionBeginUser;
+  PetscCall(HcMultigridSetUp(s->mg, s->A));
+  PetscCall(VecGetArrayWrite(s->rhs, &r));
+  for (int a = 0; a < ATTEMPTS; ++a) {
+    if (*norm <= tol) break;
+    const double before = *norm;
+    PetscCall(HcMultigridCorrect(s->mg, r, before, PetscMax(REDUCTION, 0.5 * tol / before), INNER, x, iterations));
+    PetscCall(HcStencilResidualScaled(s->A, b, x, r, norm));
+    if (!(*norm < 0.5 * before)) break;
+  }
+  PetscCall(VecRestoreArrayWrite(s->rhs, &r));
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode HcStencilSolve(HcStencilSolver s, HcStencil A, const double *b, double *x, double tol, PetscInt *iterations) {
   double norm, *r;
   PetscBool healthy;
@@ -220,6 +249,7 @@ PetscErrorCode HcStencilSolve(HcStencilSolver s, HcStencil A, const double *b, d
   PetscCall(VecRestoreArrayWrite(s->rhs, &r));
   HcRequire(
     norm <= PETSC_MAX_REAL, HC_EXIT_FAILED, "%sksp: the system or its first guess holds a value that is not a number", s->prefix);
+  if (norm > tol && !s->use_ksp) PetscCall(attempt_fused(s, b, x, tol, &norm, &its));
   if (norm > tol) {
     PetscCall(set_operator(s, s->ksp));
     PetscCall(attempt(s, s->ksp, b, x, tol, &norm, &its));
