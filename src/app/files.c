@@ -130,6 +130,7 @@ PetscErrorCode HcFilesPrepare(HcDriver *d, const char *restart_from) {
 
 PetscErrorCode HcFilesWriteFields(HcDriver *d, double t) {
   HcOutput out;
+  const double begin = HcWallClock();
   PetscFunctionBeginUser;
   if (!d->plan.grid) PetscFunctionReturn(0);
   HcTimerStart(HC_TIMER_IO);
@@ -142,6 +143,8 @@ PetscErrorCode HcFilesWriteFields(HcDriver *d, double t) {
       (int)d->output_index);
   ++d->output_index;
   HcTimerStop(HC_TIMER_IO);
+  /* until a checkpoint has been written, this is the best guess of what one costs */
+  if (!d->saved_checkpoint) d->watch.checkpoint_seconds = PetscMax(d->watch.checkpoint_seconds, HcWallClock() - begin);
   PetscFunctionReturn(0);
 }
 

@@ -33,8 +33,11 @@ PetscErrorCode HcWatchLook(HcWatch *w, MPI_Comm comm, PetscInt step, PetscBool h
   mine[STEP_SECONDS] = window / (double)w->since;
   if (rank == 0) {
     if (window > w->longest_step) w->longest_step = window;
-    /* stop while there is still time for as long a stretch of steps as there ever was, and for the checkpoint */
-    if (w->walltime > 0 && now - w->started + w->longest_step + 1.5 * w->checkpoint_seconds >= w->walltime) mine[STOP] = 1;
+    /* stop while there is still time for as long a stretch of steps as there ever was, for the checkpoint, and for leaving:
+     * results, summary and what the batch system counts before and after */
+    const double leaving = 0.05 * w->walltime < 10 ? 0.05 * w->walltime : 10;
+    if (w->walltime > 0 && now - w->started + w->longest_step + 2 * w->checkpoint_seconds + leaving >= w->walltime)
+      mine[STOP] = 1;
     if (w->every_seconds > 0 && now - w->last_checkpoint >= w->every_seconds) mine[CHECKPOINT] = 1;
   }
   PetscCallMPI(MPI_Allreduce(mine, all, COUNT, MPI_DOUBLE, MPI_MAX, comm));

@@ -56,7 +56,7 @@ def command(ranks, source, *args, cwd, wrap=()):
     """The words of the command line. `source` is the name of an input file, or its text (then written to cwd/run.yaml); None: none.
     `wrap`: words in front of the program on each rank."""
     cwd.mkdir(parents=True, exist_ok=True)
-    words = ["mpirun", "-q", "-n", str(ranks), "--oversubscribe"] if ranks > 1 else []
+    words = ["mpirun", "-q", "-n", str(ranks), "--oversubscribe"] if ranks > 1 or wrap else []
     words += [*wrap, EXE]
     if isinstance(source, bytes) or (isinstance(source, str) and ("\n" in source or not source)):
         data = source if isinstance(source, bytes) else source.encode()
