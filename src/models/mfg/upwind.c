@@ -24,6 +24,7 @@ typedef struct {
 
 typedef struct {
   HcField u, m, w; /* width 1: a level of u; of m (explicit); the factor w (power Hamiltonian) */
+  HcField free;    /* width 1: 1 in free cells; rows of walls and doors stay what they are */
   HcField link;    /* components 0..dim-1: 1 where the lower face joins two unknowns, else 0 */
   HcStencil A;
   HcStencilSolver hjb, fp;
@@ -60,10 +61,11 @@ static void row_differences(Mfg mfg, Upwind *s, PetscInt at, Rows r) {
     PetscInt stride = s->u->stride[d];
     const double *restrict u = s->u->c[0] + at;
     const double *restrict lower = mfg->plan->open->c[d] + at, *restrict upper = lower + stride;
+    const double *restrict free = s->free->c[0] + at;
     double *restrict am = r.am[d], *restrict ap = r.ap[d];
     double inv_h = 1 / g->h[d];
     for (PetscInt i = 0; i < n; i++) {
-      double dm = lower[i] * (u[i - stride] - u[i]) * inv_h, dp = upper[i] * (u[i + stride] - u[i]) * inv_h;
+      double dm = free[i] * lower[i] * (u[i - stride] - u[i]) * inv_h, dp = free[i] * upper[i] * (u[i + stride] - u[i]) * inv_h;
       am[i] = dm < 0 ? dm : 0;
       ap[i] = dp < 0 ? dp : 0;
       double squares = am[i] * am[i] + ap[i] * ap[i], second = (dm + dp) * inv_h;
@@ -135,13 +137,15 @@ static PetscErrorCode residual_and_jacobian(
       for (int d = 0; d < g->dim; d++) {
         PetscInt stride = s->u->stride[d];
         const double *restrict ol = mfg->plan->open->c[d] + at, *restrict ou = ol + stride;
+        const double *restrict free = s->free->c[0] + at;
         const double *restrict ll = s->link->c[d] + at, *restrict lu = ll + stride;
         const double *restrict am = r.am[d], *restrict ap = r.ap[d];
         double *restrict Am = A->a->c[1 + 2 * d] + at, *restrict Ap = A->a->c[2 + 2 * d] + at;
         double inv_h = 1 / g->h[d], diffusion = nu * inv_h * inv_h;
         for (PetscInt i = 0; i < n; i++) {
           double wi = w ? w[i] : constant;
-          double cm = dt * ol[i] * (diffusion - wi * am[i] * inv_h), cp = dt * ou[i] * (diffusion - wi * ap[i] * inv_h);
+          double cm = dt * free[i] * ol[i] * (diffusion - wi * am[i] * inv_h),
+                 cp = dt * free[i] * ou[i] * (diffusion - wi * ap[i] * inv_h);
           Am[i] = -ll[i] * cm;
           Ap[i] = -lu[i] * cp;
           sum[i] = d ? sum[i] + (cm + cp) : cm + cp;
@@ -170,6 +174,7 @@ static PetscErrorCode transposed(Mfg mfg, Upwind *s, double dt, HcStencil A) {
       for (int d = 0; d < g->dim; d++) {
         PetscInt stride = s->u->stride[d];
         const double *restrict ol = mfg->plan->open->c[d] + at, *restrict ou = ol + stride;
+        const double *restrict free = s->free->c[0] + at;
         const double *restrict ll = s->link->c[d] + at, *restrict lu = ll + stride;
         double *restrict Am = A->a->c[1 + 2 * d] + at, *restrict Ap = A->a->c[2 + 2 * d] + at;
         double inv_h = 1 / g->h[d], diffusion = nu * inv_h * inv_h;
@@ -178,7 +183,7 @@ static PetscErrorCode transposed(Mfg mfg, Upwind *s, double dt, HcStencil A) {
           double wi = w ? w[i] : constant, wm = w ? w[i - stride] : constant, wp = w ? w[i + stride] : constant;
           double out_m = wi * (dm < 0 ? -dm : 0), out_p = wi * (dp < 0 ? -dp : 0);
           double in_m = wm * (dm > 0 ? dm : 0), in_p = wp * (dp > 0 ? dp : 0);
-          A0[i] += dt * ol[i] * (diffusion + out_m * inv_h) + dt * ou[i] * (diffusion + out_p * inv_h);
+          A0[i] += dt * free[i] * (ol[i] * (diffusion + out_m * inv_h) + ou[i] * (diffusion + out_p * inv_h));
           Am[i] = -ll[i] * dt * (diffusion + in_m * inv_h);
           Ap[i] = -lu[i] * dt * (diffusion + in_p * inv_h);
         }
@@ -203,11 +208,12 @@ static PetscErrorCode largest_rate(Mfg mfg, Upwind *s, double *rate) {
       row_differences(mfg, s, at, r);
       for (int d = 0; d < g->dim; d++) {
         const double *restrict ol = mfg->plan->open->c[d] + at, *restrict ou = ol + s->u->stride[d];
+        const double *restrict free = s->free->c[0] + at;
         const double *restrict am = r.am[d], *restrict ap = r.ap[d];
         double inv_h = 1 / g->h[d], diffusion = mfg->nu * inv_h * inv_h;
         for (PetscInt i = 0; i < n; i++) {
           double wi = w ? w[i] : constant;
-          double c = ol[i] * (diffusion - wi * am[i] * inv_h) + ou[i] * (diffusion - wi * ap[i] * inv_h);
+          double c = free[i] * (ol[i] * (diffusion - wi * am[i] * inv_h) + ou[i] * (diffusion - wi * ap[i] * inv_h));
           sum[i] = d ? sum[i] + c : c;
         }
       }
@@ -330,6 +336,13 @@ static PetscErrorCode upwind_create(Mfg mfg) {
   PetscCall(PetscNew(&s));
   mfg->scheme_data = s;
   PetscCall(HcFieldCreate(g, 1, 1, &s->u));
+  PetscCall(HcFieldCreate(g, 1, 1, &s->free));
+  for (PetscInt k = 0; k < g->n[2]; k++)
+    for (PetscInt j = 0; j < g->n[1]; j++)
+      for (PetscInt i = 0; i < g->n[0]; i++) {
+        PetscInt at = i + j * s->free->stride[1] + k * s->free->stride[2];
+        s->free->c[0][at] = mfg->plan->region->c[0][at] == HC_FREE;
+      }
   PetscCall(HcFieldCreate(g, (int)g->dim, 1, &s->link));
   if (mfg->hamiltonian != MFG_QUADRATIC) PetscCall(HcFieldCreate(g, 1, 1, &s->w));
   if (implicit) {
@@ -356,7 +369,7 @@ static PetscErrorCode upwind_create(Mfg mfg) {
 static double upwind_bytes(Mfg mfg) {
   HcGrid g = mfg->grid;
   double cells = (double)HcGridLocalCells(g);
-  double bytes = HcFieldBytes(g, 1, 1) + HcFieldBytes(g, (int)g->dim, 1) + 4 * 8 * cells;
+  double bytes = 2 * HcFieldBytes(g, 1, 1) + HcFieldBytes(g, (int)g->dim, 1) + 4 * 8 * cells;
   if (mfg->hamiltonian != MFG_QUADRATIC) bytes += HcFieldBytes(g, 1, 1);
   return bytes + (mfg->scheme == &MfgUpwindImplicit ? 2 * HcStencilSolverBytes(g) : HcFieldBytes(g, 1, 1));
 }
@@ -369,6 +382,7 @@ static PetscErrorCode upwind_destroy(Mfg mfg) {
   PetscCall(HcFieldDestroy(&s->u));
   PetscCall(HcFieldDestroy(&s->m));
   PetscCall(HcFieldDestroy(&s->w));
+  PetscCall(HcFieldDestroy(&s->free));
   PetscCall(HcFieldDestroy(&s->link));
   if (s->A) PetscCall(HcStencilDestroy(&s->A));
   if (s->hjb) PetscCall(HcStencilSolverDestroy(&s->hjb));
@@ -398,31 +412,57 @@ static PetscErrorCode max_abs(MPI_Comm comm, size_t n, const double *v, double *
 
 #define MAX_NEWTON 60
 
+/* Over all cells: max |R_i|, max |R_i|/a_0i, max a_0i. Not a number counts as infinite. */
+static PetscErrorCode residual_norms(Mfg mfg, Upwind *s, double norms[3]) {
+  HcGrid g = mfg->grid;
+  double local[3] = {0, 0, 0};
+
+  PetscFunctionBeginUser;
+  for (PetscInt k = 0; k < g->n[2]; k++)
+    for (PetscInt j = 0; j < g->n[1]; j++) {
+      const double *restrict R = s->work + (size_t)(j + k * g->n[1]) * (size_t)g->n[0];
+      const double *restrict a = s->A->a->c[0] + j * s->A->a->stride[1] + k * s->A->a->stride[2];
+      double most = local[0], scaled = local[1], diagonal = local[2], poison = 0;
+      for (PetscInt i = 0; i < g->n[0]; i++) {
+        double r = PetscAbsReal(R[i]), q = r / a[i];
+        most = r > most ? r : most;
+        scaled = q > scaled ? q : scaled;
+        diagonal = a[i] > diagonal ? a[i] : diagonal;
+        poison += r - r; /* 0, or not a number */
+      }
+      local[0] = poison == 0 ? most : PETSC_INFINITY;
+      local[1] = scaled;
+      local[2] = diagonal;
+    }
+  PetscCallMPI(MPI_Allreduce(local, norms, 3, MPI_DOUBLE, MPI_MAX, g->comm));
+  PetscFunctionReturn(0);
+}
+
 /* One implicit step: u (initial guess on entry) from next. The residual in the max norm bounds the error, because the
  * inverse of the Jacobian does not increase the max norm. Below `round`, rounding may keep the residual above tol: there it
  * is enough that it has stopped to fall. */
 static PetscErrorCode newton(Mfg mfg, Upwind *s, PetscInt level, const double *next, double *u, double tol, double round) {
-  double t = mfg->dt * level, norm = 0, last = PETSC_INFINITY;
+  double t = mfg->dt * level, norms[3] = {0}, last = PETSC_INFINITY;
 
   PetscFunctionBeginUser;
   for (PetscInt it = 0; it < MAX_NEWTON; it++) {
     PetscInt krylov;
     PetscCall(load_level(mfg, s, u, t));
     PetscCall(residual_and_jacobian(mfg, s, mfg->dt, next, s->f, s->work, s->A));
-    PetscCall(max_abs(mfg->grid->comm, mfg->cells, s->work, &norm));
-    if (!PetscIsInfReal(norm) && (norm <= tol || (norm <= round && norm > 0.5 * last))) PetscFunctionReturn(0);
-    last = norm;
-    HcRequire(!PetscIsInfReal(norm), HC_EXIT_FAILED, "the value function is not a number at time %g (iteration %lld)", t,
+    PetscCall(residual_norms(mfg, s, norms));
+    if (norms[0] <= tol || (norms[0] <= round && norms[0] > 0.5 * last)) PetscFunctionReturn(0);
+    last = norms[0];
+    HcRequire(!PetscIsInfReal(norms[0]), HC_EXIT_FAILED, "the value function is not a number at time %g (iteration %lld)", t,
       (long long)mfg->iterations + 1);
     mfg->newton_total++;
     PetscCall(PetscArrayzero(s->delta, mfg->cells));
     /* Newton converges quadratically once near: a linear tolerance far below what the step will reach is wasted */
-    PetscCall(HcStencilSolve(s->hjb, s->A, s->work, s->delta, PetscMax(0.3 * tol, 1e-3 * norm), &krylov));
+    PetscCall(HcStencilSolve(s->hjb, s->A, s->work, s->delta, PetscMax(0.3 * tol / norms[2], 1e-3 * norms[1]), &krylov));
     mfg->krylov_total += krylov;
     for (size_t c = 0; c < mfg->cells; c++) u[c] -= s->delta[c];
   }
   PetscCall(HcFail(HC_EXIT_FAILED,
-    "Newton's method did not converge at time %g: residual %.3g after %d steps, wanted %.3g; try more time steps", t, norm,
+    "Newton's method did not converge at time %g: residual %.3g after %d steps, wanted %.3g; try more time steps", t, norms[0],
     MAX_NEWTON, tol));
   PetscFunctionReturn(0);
 }
@@ -432,7 +472,7 @@ static PetscErrorCode implicit_hjb(Mfg mfg) {
   double *old = s->rhs; /* the last iterate at level l+1; free here, used by fp only */
 
   PetscFunctionBeginUser;
-  mfg->newton_total = 0;
+  mfg->newton_total = mfg->krylov_total = 0;
   PetscCall(PetscArraycpy(old, MfgLevel(mfg, mfg->u, mfg->steps), mfg->cells));
   PetscCall(MfgTerminal(mfg));
   for (PetscInt l = mfg->steps - 1; l >= 0; l--) {
@@ -503,7 +543,6 @@ static PetscErrorCode implicit_fp(Mfg mfg) {
   Upwind *s = mfg->scheme_data;
 
   PetscFunctionBeginUser;
-  mfg->krylov_total = 0;
   for (PetscInt l = 0; l < mfg->steps; l++) {
     const double *now = MfgLevel(mfg, mfg->m, l);
     double *m = MfgLevel(mfg, mfg->m, l + 1), t = mfg->dt * (l + 1), exited[MFG_MAX_EXITS] = {0}, source, gained, scale;
