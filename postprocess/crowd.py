@@ -12,9 +12,10 @@ from rundir import EXIT, FREE, RunError
 
 
 def density_label(people, dim):
-    if people:
-        return {1: "people per m", 2: "people per m²", 3: "people per m³"}[dim]
-    return {1: "density m (1/m)", 2: "density m (1/m²)", 3: "density m (1/m³)"}[dim]
+    """Of the pictures in the x-y plane, where a density in 3D is shown integrated over z."""
+    if dim == 3:
+        return "people per m², all heights" if people else "density integrated over z (1/m²)"
+    return "people per m²" if people else "density m (1/m²)"
 
 
 def plane(run, name, index):
@@ -84,8 +85,7 @@ def density(run, out, people=None, times=None):
         style.plane_axes(axis, run, xlabel=k // columns == rows - 1, ylabel=k % columns == 0)
         axis.set_title(f"t = {run.times[i]:.3g} s,  {100 * mass_inside(run, i) / mass_inside(run, 0):.0f} % inside"
                        if has_exits(run) else f"t = {run.times[i]:.3g} s")
-    label = density_label(people, 2)
-    figure.colorbar(image, ax=grid, label=label, extend="max", shrink=0.9, aspect=30, pad=0.015)
+    figure.colorbar(image, ax=grid, label=density_label(people, run.dim), extend="max", shrink=0.9, aspect=30, pad=0.015)
     style.save(figure, out)
 
 
@@ -226,7 +226,8 @@ def value(run, out, count=40):
                   markeredgewidth=0.6, zorder=5, linestyle="none", label="start at t = 0 and optimal path")
         axis.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), frameon=False, borderaxespad=0.2)
     style.plane_axes(axis, run)
-    figure.colorbar(image, ax=axis, label=f"value u at t = {run.times[0]:.3g} s (expected cost to go)", shrink=0.9, aspect=30, pad=0.015)
+    where = f", z = {run.axes[2][len(run.axes[2]) // 2]:.3g} m" if run.dim == 3 else ""
+    figure.colorbar(image, ax=axis, label=f"value u at t = {run.times[0]:.3g} s{where} (expected cost to go)", shrink=0.9, aspect=30, pad=0.015)
     style.save(figure, out)
 
 
@@ -374,7 +375,7 @@ def film(run, out, people=None, fps=12, width=1280):
                        interpolation="nearest")
     style.draw_plan(box, run, plane_region(run))
     style.plane_axes(box, run)
-    figure.colorbar(image, cax=bar, label=density_label(people, 2), extend="max")
+    figure.colorbar(image, cax=bar, label=density_label(people, run.dim), extend="max")
     title = box.set_title("", loc="left", family="monospace", fontsize=13)
     inside = np.array([mass_inside(run, i) for i in range(len(run.times))])
     exits = has_exits(run)
