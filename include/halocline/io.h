@@ -15,12 +15,14 @@ typedef struct HcOutput_ *HcOutput;
 PetscErrorCode HcOutputOpen(const char *dir, HcGrid grid, PetscInt index, PetscInt step, double time, HcOutput *out);
 /** Is this field asked for (output_fields empty or naming it)? */
 PetscBool HcOutputWants(HcOutput out, const char *name);
-/** Restrict to these names (borrowed until close); NULL = all. */
+/** Restrict to these names (borrowed until close); NULL = all. A name that the model neither writes nor asks for with
+ * HcOutputWants() is the user's mistake: HcOutputClose() then fails with HC_EXIT_INPUT and writes nothing. */
 PetscErrorCode HcOutputSelect(HcOutput out, PetscInt n, const char *const names[]);
-/** Write component c as /fields/<name> [z][y][x] (dims of the grid only) with attributes units, description. */
+/** Write component c, unless the selection leaves it out, as /fields/<name> [z][y][x] (dims of the grid only) with attributes
+ * units, description. */
 PetscErrorCode HcOutputField(HcOutput out, const char *name, HcField f, int c, const char *units, const char *description);
-/** Sync, agree, rename, and rewrite dir/fields.xmf to list every fields file of the run up to this one. On failure the temporary file is
- * removed. Destroys *out in every case. */
+/** Sync, agree, rename, and rewrite dir/fields.xmf to list every fields file of the run up to this one. On failure the temporary
+ * file is removed. Destroys *out in every case. */
 PetscErrorCode HcOutputClose(HcOutput *out);
 
 /* ---- checkpoint_NNNNNN.h5 --------------------------------------------------------------------------------------- */
@@ -33,7 +35,8 @@ PetscErrorCode HcCheckpointCreate(const char *dir, const char *model, MPI_Comm c
 PetscErrorCode HcCheckpointOpen(const char *file, const char *model, MPI_Comm comm, HcCheckpoint *ck);
 /** The newest checkpoint in dir with step <= below (pass PETSC_MAX_INT for the newest of all); "" if there is none. */
 PetscErrorCode HcCheckpointFind(const char *dir, MPI_Comm comm, PetscInt below, char file[PETSC_MAX_PATH_LEN], PetscInt *step);
-/** Close: when writing, sync, agree, rename, then delete all but the newest `keep` (0 = all are kept). */
+/** Close: when writing, sync, agree, rename, then delete all but the newest `keep` up to this step (0 = all are kept). Later
+ * ones, of a continuation that the run has left behind, are renamed to *.h5.old. */
 PetscErrorCode HcCheckpointClose(HcCheckpoint *ck, PetscInt keep);
 
 /** Small values, the same on all ranks. Reading a missing name or wrong count is an error. */
@@ -65,7 +68,8 @@ PetscBool HcSourceUses(HcSource src, int k);
 /** Evaluate on the local row (j,k), cells i0 .. i0+n-1 (ghost indices allowed for formulas), at time t.
  * @param extra extra[q] points at the n values of variable q of `names` (NULL entries allowed if unused)
  * Not collective; thread of pure computation. */
-PetscErrorCode HcSourceEvalRow(HcSource src, PetscInt i0, PetscInt n, PetscInt j, PetscInt k, double t, const double *const extra[], double *out);
+PetscErrorCode HcSourceEvalRow(
+  HcSource src, PetscInt i0, PetscInt n, PetscInt j, PetscInt k, double t, const double *const extra[], double *out);
 /** Evaluate into owned cells of a component, no extra variables. */
 PetscErrorCode HcSourceEvalField(HcSource src, double t, HcField f, int c);
 
@@ -73,22 +77,33 @@ PetscErrorCode HcSourceEvalField(HcSource src, double t, HcField f, int c);
 
 /** Regions of the plan at cell centres and the openness of cell faces. */
 typedef struct HcFloorPlan_ {
-  HcField region;  /* component 0, width 1: HC_WALL, HC_FREE or HC_DOOR; filled in ghosts too (beyond the domain: by the face's boundary) */
-  HcField open;    /* components 0..dim-1, width 1: 1 if an agent can pass the lower face (in direction d) of the cell,
-                      0 if a wall is on either side or crosses the line between the two centres, 2 if exactly one side is an exit;
-                      valid for faces between owned cells and between an owned and a ghost cell */
+  HcField region; /* component 0, width 1: HC_WALL, HC_FREE or HC_DOOR; filled in ghosts too (beyond the domain: by the face's
+                     boundary) */
+  HcField open;   /* components 0..dim-1, width 1: 1 if an agent can pass the lower face (in direction d) of the cell,
+                     0 if a wall is on either side or crosses the line between the two centres, 2 if exactly one side is an exit;
+                     valid for faces between owned cells and between an owned and a ghost cell */
   PetscInt walls, exits; /* numbers of cells, whole grid */
-} *HcFloorPlan;
+} * HcFloorPlan;
 enum { HC_WALL = 0, HC_FREE = 1, HC_DOOR = 2 };
 
 /** Read a floor plan (PNG, key plan_key; stretched over the x-y box, extruded in z; black = wall, white = free, green = exit)
- * and/or a formula positive inside walls (key obstacle_key). Both unset: all cells free. Walls thinner than a cell close
- * the faces they cross, so nothing leaks at any resolution. Domain faces: `exit` faces are open 2, other non-periodic ones 0
- * except `given` (1). */
+ * and/or an obstacle that is positive inside walls (key obstacle_key: a formula in x,y,z or file.h5:/path). Both unset: all
+ * cells free. A key may be NULL.
+ *
+ * Pixels, laid over white where transparent: exit where green exceeds red and blue by more than a quarter of the full
+ * range; else grey, wall below half luminance and free above it, if the channels differ by at most a quarter; any other
+ * colour is an error naming pixel and colour. Cells: wall if at least half of the pixels in them are, or the one at their centre
+ * is; else exit if at least half of the rest is; else free. In a grid finer than the picture the pixel at the centre decides.
+ *
+ * Walls thinner than a cell close the faces they cross: from a picture any wall of pixels that touch at least at corners
+ * holds on any grid; of a formula 15 places between two centres are asked; of an HDF5 data set the centres only.
+ *
+ * Faces between two exit cells are 0: agents are never inside exits. Domain faces at free cells: `exit` faces are open 2,
+ * other non-periodic ones 0 except `given` (1). */
 PetscErrorCode HcFloorPlanCreate(HcOptions opts, const char *plan_key, const char *obstacle_key, HcGrid grid, HcFloorPlan *plan);
 PetscErrorCode HcFloorPlanDestroy(HcFloorPlan *plan);
 /** Size in pixels of a PNG plan, before a grid exists (the default for grid_cells). */
 PetscErrorCode HcFloorPlanPixels(MPI_Comm comm, HcOptions opts, const char *plan_key, PetscInt size[2]);
-/** Fail with HC_EXIT_INPUT, naming a place, if some free cell cannot reach any exit (only where there are exits). Collective; its cost is
- * a flood fill. */
+/** Fail with HC_EXIT_INPUT, naming a place, if some free cell cannot reach any exit (only where there are exits). Collective; its
+ * cost is a flood fill. */
 PetscErrorCode HcFloorPlanCheckReachable(HcFloorPlan plan, HcOptions opts, const char *plan_key);

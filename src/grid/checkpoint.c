@@ -1,8 +1,8 @@
 /*
  * Checkpoints: an HDF5 file behind a guard block.
  *
- *   0 .. GUARD_BYTES-1   guard: magic, format version, size of the file, hash of the structure, where the values lie
- *   GUARD_BYTES ..       HDF5 file (the guard is its user block): /values/<name>, /fields/<name>, /levels/<name>
+ *   0 .. HC_GUARD_BYTES-1  guard: magic, format version, size of the file, hash of the structure, where the values lie
+ *   HC_GUARD_BYTES ..      HDF5 file (the guard is its user block): /values/<name>, /fields/<name>, /levels/<name>
  *
  * Every data set carries the sum over its elements, modulo 2^64, of a mix of (bits of the value, index in the data set):
  * independent of who holds which part, and any single damaged element changes it. What is not values, HDF5's own
@@ -10,32 +10,15 @@
  * interprets a byte of it, which it does not always survive.
  */
 #define _GNU_SOURCE
+#include "checkpoint_private.h"
 #include "hdf5_file.h"
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <halocline/io.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-enum { GUARD_BYTES = 8192, FORMAT_VERSION = 1, HEADER_WORDS = 6, MOST_EXTENTS = GUARD_BYTES / 16 - HEADER_WORDS / 2 };
-
-typedef struct {
-  uint64_t offset, bytes;
-} Extent;
-
-/* All numbers little-endian, as the values are. */
-typedef struct {
-  char magic[8];
-  uint64_t version, file_bytes, structure, extents, self;
-  Extent extent[MOST_EXTENTS];
-} Guard;
-_Static_assert(sizeof(Guard) == GUARD_BYTES, "the guard fills its block");
-
-static const char magic[8] = {'H', 'A', 'L', 'O', 'C', 'K', 'P', 'T'};
 
 struct HcCheckpoint_ {
   MPI_Comm comm;
@@ -43,26 +26,18 @@ struct HcCheckpoint_ {
   char path[PETSC_MAX_PATH_LEN], dir[PETSC_MAX_PATH_LEN];
   PetscInt step;
   HcWriter writer;
-  Guard guard;
+  HcGuard guard;
   hid_t id; /* when reading */
 };
 
 /* ---- checksums ---- */
-
-/* Finaliser of splitmix64 (Steele, Lea & Flood 2014): a bijection, so a changed value always changes its term. */
-static inline uint64_t mix(uint64_t value, uint64_t index) {
-  uint64_t z = value + (index + 1) * 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
-}
 
 static uint64_t sum_row(const double *v, size_t n, uint64_t first) {
   uint64_t sum = 0;
   for (size_t i = 0; i < n; ++i) {
     uint64_t bits;
     memcpy(&bits, &v[i], sizeof bits);
-    sum += mix(bits, first + i);
+    sum += hc_mix(bits, first + i);
   }
   return sum;
 }
@@ -78,12 +53,6 @@ static uint64_t sum_cells(HcGrid g, const double *v, size_t row, size_t plane, u
   return sum;
 }
 
-static uint64_t sum_bytes(const unsigned char *b, size_t n, uint64_t first) {
-  uint64_t sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += mix(b[i], first + i);
-  return sum;
-}
-
 static PetscErrorCode sum_ranks(MPI_Comm comm, uint64_t mine, int64_t *sum) {
   uint64_t all = 0;
   PetscFunctionBeginUser;
@@ -92,89 +61,11 @@ static PetscErrorCode sum_ranks(MPI_Comm comm, uint64_t mine, int64_t *sum) {
   PetscFunctionReturn(0);
 }
 
-/* ---- the guard ---- */
-
-static int by_offset(const void *a, const void *b) {
-  const Extent *p = a, *q = b;
-  return p->offset < q->offset ? -1 : p->offset > q->offset;
-}
-
-static uint64_t guard_hash(const Guard *g) {
-  Guard copy = *g;
-  copy.self = 0;
-  return sum_bytes((const unsigned char *)&copy, sizeof copy, 0);
-}
-
-/* Hash all bytes behind the guard that belong to no extent (sorted). 0, or errno; ENODATA when the file is too short. */
-static int structure_hash(int fd, const Guard *g, uint64_t *hash) {
-  unsigned char buffer[65536];
-  uint64_t at = GUARD_BYTES;
-  *hash = 0;
-  for (uint64_t e = 0; e <= g->extents; ++e) {
-    const uint64_t end = e < g->extents ? g->extent[e].offset : g->file_bytes;
-    while (at < end) {
-      size_t want = end - at < sizeof buffer ? (size_t)(end - at) : sizeof buffer;
-      ssize_t got = pread(fd, buffer, want, (off_t)at);
-      if (got < 0) return errno;
-      if (got == 0) return ENODATA;
-      *hash += sum_bytes(buffer, (size_t)got, at);
-      at += (uint64_t)got;
-    }
-    if (e < g->extents) at = g->extent[e].offset + g->extent[e].bytes;
-  }
-  return 0;
-}
-
-static int write_guard(int fd, Guard *g) {
-  struct stat now;
-  int error;
-  memcpy(g->magic, magic, sizeof magic);
-  g->version = FORMAT_VERSION;
-  if (fstat(fd, &now)) return errno;
-  g->file_bytes = (uint64_t)now.st_size;
-  qsort(g->extent, (size_t)g->extents, sizeof g->extent[0], by_offset);
-  if ((error = structure_hash(fd, g, &g->structure))) return error;
-  g->self = guard_hash(g);
-  ssize_t put = pwrite(fd, g, sizeof *g, 0);
-  return put == (ssize_t)sizeof *g ? 0 : put < 0 ? errno : ENOSPC;
-}
-
-/* Rank 0: is this an undamaged checkpoint, as far as its structure goes? */
-static PetscErrorCode check_guard(const char *file, Guard *g) {
-  PetscErrorCode code = 0;
-  struct stat now;
-  uint64_t hash;
-  int error, fd = open(file, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return HcFail(HC_EXIT_IO, "cannot read checkpoint '%s': %s", file, strerror(errno));
-  memset(g, 0, sizeof *g);
-  ssize_t got = fstat(fd, &now) ? -1 : pread(fd, g, sizeof *g, 0);
-  if (got < 0)
-    code = HcFail(HC_EXIT_IO, "cannot read checkpoint '%s': %s", file, strerror(errno));
-  else if ((size_t)got < sizeof g->magic || memcmp(g->magic, magic, sizeof magic))
-    code = HcFail(HC_EXIT_IO, "'%s' is not a checkpoint, or its beginning is damaged", file);
-  else if ((size_t)got < sizeof *g)
-    code = HcFail(HC_EXIT_IO, "checkpoint '%s' is truncated: %lld bytes are left", file, (long long)now.st_size);
-  else if (guard_hash(g) != g->self)
-    code = HcFail(HC_EXIT_IO, "checkpoint '%s' is damaged in its first %d bytes", file, GUARD_BYTES);
-  else if (g->version != FORMAT_VERSION)
-    code = HcFail(HC_EXIT_IO, "checkpoint '%s' has format version %llu; this program reads version %d", file,
-      (unsigned long long)g->version, FORMAT_VERSION);
-  else if (g->file_bytes != (uint64_t)now.st_size)
-    code = HcFail(HC_EXIT_IO, "checkpoint '%s' is %s: it has %lld bytes and was written with %llu", file,
-      (uint64_t)now.st_size < g->file_bytes ? "truncated" : "damaged", (long long)now.st_size, (unsigned long long)g->file_bytes);
-  else if ((error = structure_hash(fd, g, &hash)))
-    code = HcFail(HC_EXIT_IO, "cannot read checkpoint '%s': %s", file, strerror(error));
-  else if (hash != g->structure)
-    code = HcFail(HC_EXIT_IO, "checkpoint '%s' is damaged in its structure", file);
-  close(fd);
-  return code;
-}
-
 /* ---- writing ---- */
 
 PetscErrorCode HcCheckpointCreate(const char *dir, const char *model, MPI_Comm comm, PetscInt step, HcCheckpoint *ck) {
   HcCheckpoint c;
-  int64_t number = step, version = FORMAT_VERSION;
+  int64_t number = step, version = HC_FORMAT_VERSION;
   PetscFunctionBeginUser;
   *ck = NULL;
   PetscCall(PetscNew(&c));
@@ -185,7 +76,7 @@ PetscErrorCode HcCheckpointCreate(const char *dir, const char *model, MPI_Comm c
   MPI_Comm_rank(comm, &c->rank);
   snprintf(c->dir, sizeof c->dir, "%s", dir);
   PetscCall(PetscSNPrintf(c->path, sizeof c->path, "%s/checkpoint_%06d.h5", dir, (int)step));
-  PetscErrorCode code = hc_writer_create(comm, c->path, GUARD_BYTES, &c->writer);
+  PetscErrorCode code = hc_writer_create(comm, c->path, HC_GUARD_BYTES, &c->writer);
   if (!code) {
     int ok = hc_attribute_text(c->writer.id, "model", model) && hc_attribute_ints(c->writer.id, "step", 1, &number) &&
              hc_attribute_ints(c->writer.id, "format", 1, &version) &&
@@ -210,7 +101,7 @@ static PetscErrorCode new_set(HcCheckpoint ck, const char *group, const char *na
   for (int d = 0; d < rank; ++d) bytes *= dims[d];
   PetscCall(hc_writer_set(&ck->writer, path, rank, dims, set, &offset));
   /* beyond the table's end values count as structure, which is right too, only slower */
-  if (bytes > 0 && ck->guard.extents < MOST_EXTENTS) ck->guard.extent[ck->guard.extents++] = (Extent){offset, bytes};
+  if (bytes > 0 && ck->guard.extents < HC_MOST_EXTENTS) ck->guard.extent[ck->guard.extents++] = (HcExtent){offset, bytes};
   PetscFunctionReturn(0);
 }
 
@@ -399,7 +290,7 @@ PetscErrorCode HcCheckpointOpen(const char *file, const char *model, MPI_Comm co
   PetscCall(PetscStrncpy(c->path, file, sizeof c->path));
   hc_hdf5_quiet();
   if (c->rank == 0)
-    code = check_guard(file, &c->guard);
+    code = hc_guard_check(file, &c->guard);
   else if (access(file, R_OK))
     code = HcFail(HC_EXIT_IO, "cannot read checkpoint '%s': %s", file, strerror(errno));
   code = HcAgree(comm, code);
@@ -531,60 +422,6 @@ PetscErrorCode HcCheckpointGetLevels(HcCheckpoint ck, const char *name, HcGrid g
   PetscFunctionReturn(code);
 }
 
-/* ---- the checkpoints of a folder ---- */
-
-/* The step of checkpoint_<step>.h5, -1 for any other name. */
-static long step_of(const char *name) {
-  int end = 0;
-  long step = -1;
-  if (sscanf(name, "checkpoint_%6ld%n", &step, &end) < 1) return -1;
-  char *rest;
-  step = strtol(name + strlen("checkpoint_"), &rest, 10);
-  return rest - name >= (long)strlen("checkpoint_000000") && !strcmp(rest, ".h5") && step >= 0 ? step : -1;
-}
-
-/* Rank 0: the largest step in dir that is <= below, -1 if there is none. */
-static long newest(const char *dir, long below) {
-  long best = -1;
-  DIR *d = opendir(dir);
-  for (struct dirent *e; d && (e = readdir(d));) {
-    long step = step_of(e->d_name);
-    if (step <= below && step > best) best = step;
-  }
-  if (d) closedir(d);
-  return best;
-}
-
-PetscErrorCode HcCheckpointFind(const char *dir, MPI_Comm comm, PetscInt below, char file[PETSC_MAX_PATH_LEN], PetscInt *step) {
-  long found = -1;
-  int rank;
-  PetscFunctionBeginUser;
-  PetscCallMPI(MPI_Comm_rank(comm, &rank));
-  if (rank == 0) found = newest(dir, (long)below);
-  PetscCallMPI(MPI_Bcast(&found, 1, MPI_LONG, 0, comm));
-  file[0] = 0;
-  if (found >= 0) PetscCall(PetscSNPrintf(file, PETSC_MAX_PATH_LEN, "%s/checkpoint_%06ld.h5", dir, found));
-  *step = (PetscInt)found;
-  PetscFunctionReturn(0);
-}
-
-/* Rank 0, after checkpoint `step` is safe: delete what `keep` does not cover. Checkpoints of later steps belong to a continuation
- * that this run has left behind; they are set aside under another name, so that a restart does not take them for the newest. */
-static void tidy(const char *dir, long step, long keep) {
-  char path[PETSC_MAX_PATH_LEN], aside[PETSC_MAX_PATH_LEN + 4];
-  for (long s = newest(dir, LONG_MAX); s > step; s = newest(dir, s - 1)) {
-    snprintf(path, sizeof path, "%s/checkpoint_%06ld.h5", dir, s);
-    snprintf(aside, sizeof aside, "%s.old", path);
-    rename(path, aside);
-  }
-  long left = keep;
-  for (long s = step; keep > 0 && s >= 0; s = newest(dir, s - 1)) {
-    if (left-- > 0) continue;
-    snprintf(path, sizeof path, "%s/checkpoint_%06ld.h5", dir, s);
-    unlink(path);
-  }
-}
-
 PetscErrorCode HcCheckpointClose(HcCheckpoint *ck, PetscInt keep) {
   HcCheckpoint c = *ck;
   PetscErrorCode code = 0;
@@ -598,13 +435,13 @@ PetscErrorCode HcCheckpointClose(HcCheckpoint *ck, PetscInt keep) {
   }
   code = hc_writer_close(&c->writer);
   if (!code) {
-    int error = c->rank == 0 ? write_guard(c->writer.fd, &c->guard) : 0;
+    int error = c->rank == 0 ? hc_guard_write(c->writer.fd, &c->guard) : 0;
     if (error) code = HcFail(HC_EXIT_IO, "cannot write '%s': %s", c->path, strerror(error));
     code = HcAgree(c->comm, code);
     if (code) hc_writer_abandon(&c->writer);
   }
   if (!code) code = hc_writer_publish(&c->writer);
-  if (!code && c->rank == 0) tidy(c->dir, (long)c->step, (long)keep);
+  if (!code && c->rank == 0) hc_checkpoint_tidy(c->dir, (long)c->step, (long)keep);
   PetscCall(PetscFree(c));
   PetscFunctionReturn(code);
 }
