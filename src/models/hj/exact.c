@@ -258,7 +258,7 @@ PetscErrorCode HjExactCreate(Hj hj) {
   char error[256];
   PetscFunctionBeginUser;
   PetscCall(HcOptionsGetText(opts, "hj_exact", &text));
-  if (!text[0]) PetscFunctionReturn(0);
+  if (!text[0] || !strcmp(text, "none")) PetscFunctionReturn(0);
   if (!strcmp(text, "characteristics")) {
     E->kind = HJ_EXACT_CHARACTERISTICS;
     PetscCall(read_initial(hj, &E->formula));
@@ -274,7 +274,7 @@ PetscErrorCode HjExactCreate(Hj hj) {
   } else {
     E->kind = HJ_EXACT_FORMULA;
     if (HcExprParse(text, 4, HjVariables, &E->formula, error))
-      PetscCall(HcOptionsFail(opts, "hj_exact", "%s (nor is it `hopf_lax` or `characteristics`)", error));
+      PetscCall(HcOptionsFail(opts, "hj_exact", "%s (nor is it `hopf_lax`, `characteristics` or `none`)", error));
   }
   PetscFunctionReturn(0);
 }

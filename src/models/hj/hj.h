@@ -47,7 +47,7 @@ typedef struct Hj_ {
   HcField phi;
   HcStepper stepper;
   HcDiffusion diffusion;
-  HcField flux_parts; /* global Lax-Friedrichs: component 0 -H + nu Lap phi, 1.. the jumps (p+ - p-)/2 */
+  HcField flux_parts; /* global Lax-Friedrichs: component 0 H - nu Lap phi, 1.. the jumps (p+ - p-)/2 */
   double *x;          /* cell centres along x, owned cells */
   double stage_speed; /* max over this rank's cells of sum_d alpha_d/h_d in the last right-hand side */
   double speed;       /* max over all cells at the start of the last step */

@@ -7,27 +7,28 @@
 #define STEPS_LEAST 50
 
 static const HcOption options[] = {
-  {"time_end", HC_OPT_REAL, NULL, "", "(0,inf)", "final time"},
+  {"time_end", HC_OPT_REAL, NULL, "time", "(0,inf)", "Final time."},
   {"time_scheme", HC_OPT_WORD, "ssprk3", "", "ssprk3|ssprk54|imex",
     "Runge-Kutta method: order 3 (Shu & Osher), order 4 in five stages (Spiteri & Ruuth), or order 3 with implicit diffusion "
-    "(Kennedy & Carpenter)"},
+    "(Kennedy & Carpenter)."},
   {"time_cfl", HC_OPT_REAL, "", "", "(0,2]",
-    "dt times the sum over directions of speed / h (default 0.6; 0.9 for ssprk54; 0.5 for imex)"},
-  {"time_steps", HC_OPT_INT, "", "", "[1,inf)", "number of equal time steps, instead of time_cfl"},
+    "Time step times the sum over directions of speed / h; unset: 0.6, for ssprk54 0.9, for imex 0.5."},
+  {"time_steps", HC_OPT_INT, "", "", "[1,inf)", "Number of equal time steps, instead of time_cfl."},
   {"hj_hamiltonian", HC_OPT_TEXT, "burgers", "", "",
-    "H: burgers, cosine, riemann2d, eikonal, quadratic, control, or a formula in x,y,z,t,px,py,pz"},
-  {"hj_speed", HC_OPT_EXPRESSION, "1", "", "x,y,z,t", "speed F of the front, H = F |p|, for hj_hamiltonian eikonal"},
-  {"hj_initial", HC_OPT_FIELD, NULL, "", "x,y,z,t", "phi at time 0"},
+    "H: burgers, cosine, riemann2d, eikonal, quadratic, control, or a formula in x,y,z,t,px,py,pz."},
+  {"hj_speed", HC_OPT_EXPRESSION, "1", "", "x,y,z,t", "Speed F of the front, H = F |p|, for hj_hamiltonian eikonal."},
+  {"hj_initial", HC_OPT_FIELD, NULL, "", "x,y,z,t", "phi at time 0."},
   {"hj_exact", HC_OPT_TEXT, "", "", "",
-    "exact solution for error_l1 and error_linf: a formula in x,y,z,t, `hopf_lax` or `characteristics`"},
-  {"hj_boundary", HC_OPT_EXPRESSION, "", "", "x,y,z,t", "phi behind `given` faces; unset: hj_exact, where that is a formula"},
-  {"hj_scheme", HC_OPT_WORD, "weno5", "", "weno5|upwind1", "one-sided derivatives"},
-  {"hj_weights", HC_OPT_WORD, "js", "", "js|z|m", "weights of weno5: Jiang & Shu, Borges et al., Henrick et al."},
+    "Exact solution for error_l1 (an integral over the domain) and error_linf: a formula in x,y,z,t, hopf_lax (convex H, also "
+    "after kinks), characteristics (any H of the derivatives, before kinks) or none."},
+  {"hj_boundary", HC_OPT_EXPRESSION, "", "", "x,y,z,t", "phi behind `given` faces; unset: hj_exact, where that is a formula."},
+  {"hj_scheme", HC_OPT_WORD, "weno5", "", "weno5|upwind1", "One-sided derivatives: order 5 or 1."},
+  {"hj_weights", HC_OPT_WORD, "js", "", "js|z|m", "Weights of weno5: Jiang & Shu, Borges et al., Henrick et al."},
   {"hj_flux", HC_OPT_WORD, "local_lax_friedrichs", "", "local_lax_friedrichs|global_lax_friedrichs|godunov",
-    "numerical Hamiltonian"},
-  {"hj_viscosity", HC_OPT_REAL, "0", "", "[0,inf)", "nu"},
+    "Numerical Hamiltonian; godunov where H is a sum of convex functions of single derivatives or increasing in each |p|."},
+  {"hj_viscosity", HC_OPT_REAL, "0", "length^2/time", "[0,inf)", "nu."},
   {"hj_diffusion_order", HC_OPT_INT, "", "", "[2,6]",
-    "order of the central Laplacian: 2, 4 or 6 (default 6 with weno5, 2 with upwind1)"},
+    "Order of the central Laplacian, 2, 4 or 6; unset: 6 with weno5, 2 with upwind1."},
   {.key = NULL},
 };
 
@@ -220,6 +221,14 @@ static PetscErrorCode hj_setup(void *ctx, HcClock *clock) {
   PetscCall(HcFieldNorm(hj->phi, 0, HC_NORM_LINF, &most));
   if (!(most < PETSC_INFINITY))
     PetscCall(HcOptionsFail(HcRunOptions(hj->run), "hj_initial", "is not a finite number in every cell"));
+  if (hj->exact.kind == HJ_EXACT_FORMULA) {
+    double worst;
+    HcField error = HcStepperWork(hj->stepper);
+    PetscCall(HjExactError(hj, 0, hj->phi, error));
+    PetscCall(HcFieldNorm(error, 0, HC_NORM_LINF, &worst));
+    if (!(worst <= 1e-10 * (1 + most)))
+      PetscCall(HcRunWarn(hj->run, "hj_exact differs from hj_initial by %.3g at time 0", worst));
+  }
   PetscCall(HjStage(hj, 0, hj->phi, 0, NULL, 0, 1, HcStepperWork(hj->stepper)));
   PetscCall(HjMaxSpeed(hj, &hj->speed));
   PetscFunctionReturn(0);
@@ -383,9 +392,9 @@ const HcModel HcModelHj = {
   .title = "Hamilton-Jacobi equations",
   .options = options,
   .problems = HjProblems,
+  .fields = "phi",
   .columns = columns,
   .figure = "max",
-  .fields = "phi",
   .create = hj_create,
   .plan = hj_plan,
   .setup = hj_setup,

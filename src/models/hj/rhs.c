@@ -24,22 +24,24 @@ static void derivatives(Hj hj, HcField u, const Piece *p, Rows minus, Rows plus)
   }
 }
 
-static void add_diffusion(Hj hj, HcField u, const Piece *p, double *out) {
+/* out -= nu Lap u */
+static void subtract_diffusion(Hj hj, HcField u, const Piece *p, double *out) {
   HcGrid g = hj->grid;
   if (hj->viscosity == 0 || hj->implicit) return;
   for (int d = 0; d < g->dim; ++d)
-    HcSecondDifferenceAdd(hj->diffusion_order, (size_t)p->n, at(u, 0, p), u->stride[d], hj->viscosity / (g->h[d] * g->h[d]), out);
+    HcSecondDifferenceAdd(
+      hj->diffusion_order, (size_t)p->n, at(u, 0, p), u->stride[d], -hj->viscosity / (g->h[d] * g->h[d]), out);
 }
 
-/* out = a base + b u + c L */
+/* out = a base + b u - c L */
 static void combine(
   PetscInt n, double a, const double *base, double b, const double *u, double c, const double *restrict L, double *out) {
   if (a != 0)
-    for (PetscInt i = 0; i < n; ++i) out[i] = a * base[i] + b * u[i] + c * L[i];
+    for (PetscInt i = 0; i < n; ++i) out[i] = a * base[i] + b * u[i] - c * L[i];
   else if (b != 0)
-    for (PetscInt i = 0; i < n; ++i) out[i] = b * u[i] + c * L[i];
+    for (PetscInt i = 0; i < n; ++i) out[i] = b * u[i] - c * L[i];
   else
-    for (PetscInt i = 0; i < n; ++i) out[i] = c * L[i];
+    for (PetscInt i = 0; i < n; ++i) out[i] = -c * L[i];
 }
 
 /* fastest[i] = max(fastest[i], sum_d a_d[i]/h_d) */
@@ -74,8 +76,7 @@ static void sweep_local(Hj hj, double t, HcField u, double a, HcField base, doub
       HjFluxGodunov(&hj->H, &row, m, q, s, L);
     else
       HjFluxLocal(&hj->H, &row, m, q, s, L);
-    for (PetscInt i = 0; i < p.n; ++i) L[i] = -L[i];
-    add_diffusion(hj, u, &p, L);
+    subtract_diffusion(hj, u, &p, L);
     keep_fastest(hj->grid, p.n, speeds, fastest);
     combine(p.n, a, base ? at(base, 0, &p) : NULL, b, at(u, 0, &p), c, L, at(out, 0, &p));
   }
@@ -109,34 +110,41 @@ static PetscErrorCode global_speeds(Hj hj, double t, const double lo[3], const d
 }
 
 /* Global Lax-Friedrichs: the dissipation needs the range of the derivatives over the whole grid, so the sweep keeps
- * -H + nu Lap phi and the jumps, and a second, cheap pass combines them. */
+ * H - nu Lap phi and the jumps, and a second, cheap pass combines them. */
 static PetscErrorCode sweep_global(Hj hj, double t, HcField u, double a, HcField base, double b, double c, HcField out) {
   HcGrid g = hj->grid;
   HcField parts = hj->flux_parts;
   Rows minus, plus;
   const double *const mean[3] = {minus[0], minus[1], minus[2]};
+  Rows least, most;
   double range[6], alpha[3], lo[3], hi[3]; /* range: -min, max of each derivative, for one reduction */
   PetscFunctionBeginUser;
-  for (int d = 0; d < 6; ++d) range[d] = -PETSC_INFINITY;
+  for (int d = 0; d < 3; ++d)
+    for (int i = 0; i < HJ_ROW; ++i) least[d][i] = PETSC_INFINITY, most[d][i] = -PETSC_INFINITY;
   FOR_EACH_PIECE(g, p) {
     const HjRow row = row_of(hj, &p, t);
     double *L = at(parts, 0, &p);
     derivatives(hj, u, &p, minus, plus);
     for (int d = 0; d < g->dim; ++d) {
-      double *restrict jump = at(parts, 1 + d, &p), least = -range[2 * d], most = range[2 * d + 1];
+      double *restrict jump = at(parts, 1 + d, &p), *restrict l = least[d], *restrict h = most[d], *restrict m = minus[d];
+      const double *restrict q = plus[d];
       for (PetscInt i = 0; i < p.n; ++i) {
-        const double m = minus[d][i], q = plus[d][i], small = m < q ? m : q, large = m < q ? q : m;
-        least = small < least ? small : least;
-        most = large > most ? large : most;
-        jump[i] = 0.5 * (q - m);
-        minus[d][i] = 0.5 * (m + q);
+        const double small = m[i] < q[i] ? m[i] : q[i], large = m[i] < q[i] ? q[i] : m[i];
+        l[i] = small < l[i] ? small : l[i];
+        h[i] = large > h[i] ? large : h[i];
+        jump[i] = 0.5 * (q[i] - m[i]);
+        m[i] = 0.5 * (m[i] + q[i]);
       }
-      range[2 * d] = -least;
-      range[2 * d + 1] = most;
     }
     HjValue(&hj->H, &row, mean, L);
-    for (PetscInt i = 0; i < p.n; ++i) L[i] = -L[i];
-    add_diffusion(hj, u, &p, L);
+    subtract_diffusion(hj, u, &p, L);
+  }
+  for (int d = 0; d < 3; ++d) {
+    range[2 * d] = range[2 * d + 1] = -PETSC_INFINITY;
+    for (int i = 0; i < HJ_ROW; ++i) {
+      range[2 * d] = PetscMax(range[2 * d], -least[d][i]);
+      range[2 * d + 1] = PetscMax(range[2 * d + 1], most[d][i]);
+    }
   }
   HcTimerStart(HC_TIMER_EXCHANGE);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, range, 6, MPI_DOUBLE, MPI_MAX, g->comm));
@@ -149,7 +157,7 @@ static PetscErrorCode sweep_global(Hj hj, double t, HcField u, double a, HcField
     double *L = at(parts, 0, &p);
     for (int d = 0; d < g->dim; ++d) {
       const double *restrict jump = at(parts, 1 + d, &p);
-      for (PetscInt i = 0; i < p.n; ++i) L[i] += alpha[d] * jump[i];
+      for (PetscInt i = 0; i < p.n; ++i) L[i] -= alpha[d] * jump[i];
     }
     combine(p.n, a, base ? at(base, 0, &p) : NULL, b, at(u, 0, &p), c, L, at(out, 0, &p));
   }
