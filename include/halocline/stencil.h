@@ -7,7 +7,10 @@
  * In 1D the solve is direct (a distributed tridiagonal elimination, periodic included); in 2D and 3D PETSc's KSP (options prefix
  * given at creation, default BiCGStab) with an aggregation multigrid of our own on the stencil as the preconditioner:
  * piecewise constant aggregates of 2^dim cells keep the coarse operators nearest-neighbour and cost one pass; levels stop where the
- * operator is so diagonally dominant that relaxation alone solves it, which for a small time step is at once.
+ * operator is so diagonally dominant that relaxation alone solves it, which for a small time step is at once. Without options the
+ * same method runs in a fused form, corrections in single precision and residuals in double. Where drift is so strong that
+ * the multigrid stalls, BiCGStab and then GMRES with incomplete factors on each rank take over, more slowly.
+ * `-<prefix>ksp_type`, `_pc_type`, `_ksp_monitor`, `_ksp_view` and `_ksp_converged_reason` choose PETSc's KSP;
  * `-<prefix>pc_type` other than `stencil` assembles a PETSc matrix instead, for any PETSc preconditioner.
  */
 #pragma once

@@ -15,8 +15,8 @@
 #include "stencil_private.h"
 
 enum { LANES = 16, MAX_LEVELS = 40 };
-/* Rows of work in double precision: couplings (0..5), their symmetric parts, sums of row and column, inverse diagonal. */
-enum { SYM = 6, SUM = 12, COLUMNS, INVERSE, ROWS };
+/* Rows of work in double precision: couplings (0..5), the neighbours', sums of row and column, inverse diagonal. */
+enum { IN = 6, SUM = 12, COLUMNS, INVERSE, ROWS };
 
 typedef struct {
   PetscInt n[3], total[3]; /* owned cells; of all ranks */
@@ -28,8 +28,9 @@ typedef struct {
   PetscInt plane;          /* x: rows from plane to plane */
   size_t rows;             /* n[1] n[2] */
   float *w[2][6], *b[2], *d[2], *x[2];
-  /* the operator before scaling, [n2][n1][n0], levels > 0: couplings -a_f, their symmetric parts, row sums, diagonal */
-  double *off[6], *sym[6], *sigma[2], *diagonal; /* sigma: sums of rows, of columns */
+  /* the operator before scaling, [n2][n1][n0], levels > 0: couplings -a_f, those of the neighbours towards
+   * the cell, sums of rows and columns, diagonal */
+  double *off[6], *in[6], *sigma[2], *diagonal; /* sigma: sums of rows, of columns */
   HcFaceExchange faces;
   double ratio[2]; /* largest sum of couplings over the diagonal, by rows and by columns: bounds of Jacobi's radius */
 } Level;

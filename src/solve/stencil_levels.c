@@ -3,10 +3,12 @@
  *
  * Aggregates are pairs of a rank's own cells in each direction that is halved; the coarse operator is Galerkin's with
  * piecewise constant transfer, so it stays nearest-neighbour: a coarse coupling is the sum of the fine couplings through
- * that face of the aggregate, and the coarse row sum is the sum of the row sums. That is exact for convection and
- * for the time derivative; the diffusive part comes out twice too stiff each time a direction is halved, because the
- * face grows with the aggregate but the distance across it does not (Braess, Computing 55 (1995) 379). The diffusive
- * part is the symmetric part of a coupling, min(|a_ij|, |a_ji|), so it is carried along separately and halved.
+ * that face of the aggregate, and the coarse row sum is the sum of the row sums. That is exact for the time derivative
+ * and for drift, the antisymmetric part of the couplings; the symmetric part, diffusion, comes out twice too stiff each
+ * time a direction is halved, because the face grows with the aggregate but the distance across it does not (Braess,
+ * Computing 55 (1995) 379). So couplings in both directions are carried along, and a level uses
+ *   |a_ij| = drift + max(diffusion / 2^halvings, |drift|), drift = (|A_ij| - |A_ji|)/2, diffusion = (|A_ij| + |A_ji|)/2,
+ * A being the plain sums: as soft as diffusion should be, but never with a coupling of the wrong sign.
  *
  * Cells without couplings (walls, prescribed values) belong to no aggregate: relaxation solves them exactly.
  */
@@ -94,7 +96,7 @@ static size_t carve_level(Level *l, int dim, PetscBool coarse, PetscBool last, c
   if (coarse) {
     for (int f = 0; f < 2 * dim; ++f) {
       CARVE(l->off[f], cells);
-      CARVE(l->sym[f], cells);
+      CARVE(l->in[f], cells);
     }
     for (int s = 0; s < 2; ++s) CARVE(l->sigma[s], cells);
     CARVE(l->diagonal, cells);
@@ -278,9 +280,10 @@ static void used_cells(HcMultigrid mg, HcStencil A, PetscInt j, PetscInt k, doub
   for (PetscInt i = 0; i < n; ++i) used[i] = used[i] != 0 ? me[i] : 0;
 }
 
-/* What a row of A gives to its aggregates: couplings, their symmetric parts, sums of row and column. */
+/* What a row of A gives to its aggregates: couplings, those of the neighbours towards it, sums of row and
+ * column. */
 static void fine_row(
-  HcMultigrid mg, HcStencil A, PetscInt j, PetscInt k, double *const off[6], double *const sym[6], double *const sigma[2]) {
+  HcMultigrid mg, HcStencil A, PetscInt j, PetscInt k, double *const off[6], double *const into[6], double *const sigma[2]) {
   const HcField a = A->a, open = mg->open;
   const PetscInt n = mg->grid->n[0], at = j * a->stride[1] + k * a->stride[2];
   const double *restrict a0 = a->c[0] + at;
@@ -291,13 +294,13 @@ static void fine_row(
     const int d = f / 2, side = f % 2 ? 1 : -1;
     const double *restrict to = a->c[1 + f] + at, *restrict from = a->c[1 + (f ^ 1)] + at + side * a->stride[d];
     const double *restrict there = open->c[0] + j * open->stride[1] + k * open->stride[2] + side * open->stride[d];
-    double *restrict o = off[f], *restrict s = sym[f];
+    double *restrict o = off[f], *restrict s = into[f];
     for (PetscInt i = 0; i < n; ++i) {
       const double both = used[i] * there[i], out = -both * to[i], in = -both * from[i];
       rows[i] -= out;
       columns[i] -= in;
       o[i] = out;
-      s[i] = out < in ? out : in;
+      s[i] = in;
     }
   }
 }
@@ -324,26 +327,26 @@ static void coarsen(HcMultigrid mg, HcStencil A, int depth) {
   const size_t cells = (size_t)c->n[0] * c->rows;
   for (int f = 0; f < 2 * mg->dim; ++f) {
     memset(c->off[f], 0, cells * sizeof(double));
-    memset(c->sym[f], 0, cells * sizeof(double));
+    memset(c->in[f], 0, cells * sizeof(double));
   }
   for (int s = 0; s < 2; ++s) memset(c->sigma[s], 0, cells * sizeof(double));
   for (PetscInt k = 0; k < l->n[2]; ++k)
     for (PetscInt j = 0; j < l->n[1]; ++j) {
       const PetscInt J = l->pairs[1] ? j / 2 : j, K = l->pairs[2] ? k / 2 : k;
       const size_t to = (size_t)(J + c->n[1] * K) * (size_t)c->n[0], from = (size_t)(j + l->n[1] * k) * (size_t)l->n[0];
-      double *off[6], *sym[6], *sigma[2];
+      double *off[6], *in[6], *sigma[2];
       if (depth == 0) {
         for (int f = 0; f < 6; ++f) {
           off[f] = mg->row[f];
-          sym[f] = mg->row[SYM + f];
+          in[f] = mg->row[IN + f];
         }
         sigma[0] = mg->row[SUM];
         sigma[1] = mg->row[COLUMNS];
-        fine_row(mg, A, j, k, off, sym, sigma);
+        fine_row(mg, A, j, k, off, in, sigma);
       } else {
         for (int f = 0; f < 2 * mg->dim; ++f) {
           off[f] = l->off[f] + from;
-          sym[f] = l->sym[f] + from;
+          in[f] = l->in[f] + from;
         }
         for (int s = 0; s < 2; ++s) sigma[s] = l->sigma[s] + from;
       }
@@ -355,7 +358,7 @@ static void coarsen(HcMultigrid mg, HcStencil A, int depth) {
         if (d > 0 && l->pairs[d] && (f % 2 ? index[d] % 2 == 0 && index[d] + 1 < l->n[d] : index[d] % 2 == 1)) continue;
         if (c->total[d] == 1) continue; /* periodic onto itself */
         add_pairs(l->n[0], pairs, f, off[f], c->off[f] + to);
-        add_pairs(l->n[0], pairs, f, sym[f], c->sym[f] + to);
+        add_pairs(l->n[0], pairs, f, in[f], c->in[f] + to);
       }
       for (int s = 0; s < 2; ++s) add_pairs(l->n[0], pairs, 2, sigma[s], c->sigma[s] + to);
     }
@@ -375,11 +378,12 @@ static void finish_level(HcMultigrid mg, int depth) {
       const double *soft[6];
       memcpy(diagonal, sigma, (size_t)n * sizeof(double));
       for (int f = 0; f < 2 * mg->dim; ++f) {
-        const double less = 1 - ldexp(1.0, -l->halved[f / 2]);
-        const double *restrict off = l->off[f] + at, *restrict sym = l->sym[f] + at;
+        const double softer = ldexp(1.0, -l->halved[f / 2]);
+        const double *restrict out = l->off[f] + at, *restrict in = l->in[f] + at;
         double *restrict s = mg->row[f];
         for (PetscInt i = 0; i < n; ++i) {
-          s[i] = off[i] - less * sym[i];
+          const double drift = 0.5 * (out[i] - in[i]), size = fabs(drift), soft_part = softer * 0.5 * (out[i] + in[i]);
+          s[i] = drift + (soft_part > size ? soft_part : size);
           diagonal[i] += s[i];
         }
         soft[f] = s;

@@ -6,25 +6,36 @@
 #include <math.h>
 #include <petscksp.h>
 
+/* What is tried in turn. Cycles converge fast unless drift dominates by far; incomplete factors like drift. */
+enum { FUSED = -1, METHODS = 3, SKIP = 10 };
+static const struct {
+  const char *ksp, *pc;
+  PetscInt limit; /* iterations */
+} method[METHODS] = {{KSPBCGS, "stencil", 100}, {KSPBCGS, PCBJACOBI, 2000}, {KSPGMRES, PCBJACOBI, 1000}};
+
+/* Attempts of a method, each from the true residual of the one before. */
+enum { ATTEMPTS = 12, RESTART = 30 };
+/* Iterations of one correction in single precision, the reduction of the residual that it is trusted with, and the
+ * one that it must reach to be worth another. */
+enum { INNER = 60 };
+#define REDUCTION 1e-5
+#define WORTH 0.1
+
 struct HcStencilSolver_ {
   HcGrid grid;
   char *prefix;
   HcTridiagonal tridiagonal; /* 1D */
   HcMultigrid mg;
   PetscBool use_ksp; /* from the start */
-  KSP ksp, fallback;
+  KSP ksp[METHODS];  /* [0] obeys the options; the others are made when they are needed */
+  PetscInt skip;     /* solves for which the methods before the last successful one are not tried again */
+  int last;
   Mat shell, matrix; /* D^-1 A as an operator; assembled, for preconditioners other than ours */
   Vec rhs, correction;
   HcStencil A;    /* of the solve under way */
   double target;  /* two-norm at which the Krylov method stops */
   PetscInt limit; /* Krylov iterations allowed in all */
 };
-
-/* Attempts of the default method, each from the true residual of the one before; then as many of the fallback. */
-enum { ATTEMPTS = 12, RESTART = 30 };
-/* Iterations of one correction in single precision, and the reduction of the residual that it is trusted with. */
-enum { INNER = 100 };
-#define REDUCTION 1e-5
 
 static PetscErrorCode shell_mult(Mat shell, Vec x, Vec y) {
   HcStencilSolver s;
@@ -82,7 +93,7 @@ static PetscErrorCode converged(KSP ksp, PetscInt it, PetscReal norm, KSPConverg
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode make_ksp(HcStencilSolver s, const char *type, KSP *out) {
+static PetscErrorCode make_ksp(HcStencilSolver s, int m) {
   KSP ksp;
   PC pc;
 
@@ -90,13 +101,18 @@ static PetscErrorCode make_ksp(HcStencilSolver s, const char *type, KSP *out) {
   PetscCall(KSPCreate(s->grid->comm, &ksp));
   PetscCall(KSPSetOptionsPrefix(ksp, s->prefix));
   PetscCall(KSPSetOperators(ksp, s->shell, s->shell));
-  PetscCall(KSPSetType(ksp, type));
+  PetscCall(KSPSetType(ksp, method[m].ksp));
   PetscCall(KSPSetPCSide(ksp, PC_RIGHT));
   PetscCall(KSPSetErrorIfNotConverged(ksp, PETSC_FALSE));
   PetscCall(KSPGetPC(ksp, &pc));
   PetscCall(PCSetApplicationContext(pc, s));
-  PetscCall(PCSetType(pc, "stencil"));
-  *out = ksp;
+  PetscCall(PCSetType(pc, method[m].pc));
+  if (m == 0)
+    PetscCall(KSPSetFromOptions(ksp));
+  else
+    PetscCall(KSPGMRESSetRestart(ksp, RESTART));
+  PetscCall(KSPSetConvergenceTest(ksp, converged, s, NULL));
+  s->ksp[m] = ksp;
   PetscFunctionReturn(0);
 }
 
@@ -121,11 +137,9 @@ PetscErrorCode HcStencilSolverCreate(HcGrid grid, const char *prefix, HcStencilS
   const PetscInt n = HcGridLocalCells(grid);
   PetscCall(MatCreateShell(grid->comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, s, &s->shell));
   PetscCall(MatShellSetOperation(s->shell, MATOP_MULT, (void (*)(void))shell_mult));
-  PetscCall(make_ksp(s, KSPBCGS, &s->ksp));
-  PetscCall(KSPSetFromOptions(s->ksp));
+  PetscCall(make_ksp(s, 0));
   for (size_t o = 0; o < sizeof asks / sizeof *asks && !s->use_ksp; ++o)
     PetscCall(PetscOptionsHasName(NULL, prefix, asks[o], &s->use_ksp));
-  PetscCall(KSPSetConvergenceTest(s->ksp, converged, s, NULL));
   PetscFunctionReturn(0);
 }
 
@@ -135,8 +149,7 @@ PetscErrorCode HcStencilSolverDestroy(HcStencilSolver *out) {
   PetscFunctionBeginUser;
   if (!s) PetscFunctionReturn(0);
   PetscCall(HcTridiagonalDestroy(&s->tridiagonal));
-  PetscCall(KSPDestroy(&s->ksp));
-  PetscCall(KSPDestroy(&s->fallback));
+  for (int m = 0; m < METHODS; ++m) PetscCall(KSPDestroy(&s->ksp[m]));
   PetscCall(MatDestroy(&s->shell));
   PetscCall(MatDestroy(&s->matrix));
   PetscCall(VecDestroy(&s->rhs));
@@ -191,19 +204,20 @@ static PetscErrorCode attempt(
     PetscCall(KSPSolve(ksp, s->rhs, s->correction));
     PetscCall(KSPGetIterationNumber(ksp, &its));
     *iterations += PetscMax(its, 1);
+    PetscCall(VecNorm(s->correction, NORM_2, &two));
+    if (!(two <= PETSC_MAX_REAL)) break; /* broken down */
     PetscCall(VecGetArrayRead(s->correction, &e));
-    for (PetscInt i = 0; i < n; ++i) x[i] += e[i];
     PetscCall(VecGetArrayWrite(s->rhs, &r));
+    for (PetscInt i = 0; i < n; ++i) x[i] += e[i];
     PetscCall(HcStencilResidualScaled(s->A, b, x, r, norm));
-    if (!(*norm < before)) { /* worse, or not a number: take it back */
+    const PetscBool worse = !(*norm < before) ? PETSC_TRUE : PETSC_FALSE;
+    if (worse) {
       for (PetscInt i = 0; i < n; ++i) x[i] -= e[i];
-      if (*norm <= PETSC_MAX_REAL) PetscCall(HcStencilResidualScaled(s->A, b, x, r, norm));
-      PetscCall(VecRestoreArrayWrite(s->rhs, &r));
-      PetscCall(VecRestoreArrayRead(s->correction, &e));
-      break;
+      PetscCall(HcStencilResidualScaled(s->A, b, x, r, norm));
     }
     PetscCall(VecRestoreArrayWrite(s->rhs, &r));
     PetscCall(VecRestoreArrayRead(s->correction, &e));
+    if (worse) break;
     safety *= 0.5;
   }
   PetscFunctionReturn(0);
@@ -222,7 +236,7 @@ static PetscErrorCode attempt_fused(
     const double before = *norm;
     PetscCall(HcMultigridCorrect(s->mg, r, before, PetscMax(REDUCTION, 0.5 * tol / before), INNER, x, iterations));
     PetscCall(HcStencilResidualScaled(s->A, b, x, r, norm));
-    if (!(*norm < 0.5 * before)) break;
+    if (!(*norm < WORTH * before)) break;
   }
   PetscCall(VecRestoreArrayWrite(s->rhs, &r));
   PetscFunctionReturn(0);
@@ -243,30 +257,28 @@ PetscErrorCode HcStencilSolve(HcStencilSolver s, HcStencil A, const double *b, d
     PetscFunctionReturn(0);
   }
   PetscInt its = 0;
-  s->limit = 1000;
+  int m = s->skip > 0 ? s->last : s->use_ksp ? 0 : FUSED;
+  if (s->skip > 0)
+    --s->skip;
+  else
+    s->last = m;
   PetscCall(VecGetArrayWrite(s->rhs, &r));
   PetscCall(HcStencilResidualScaled(A, b, x, r, &norm));
   PetscCall(VecRestoreArrayWrite(s->rhs, &r));
   HcRequire(
     norm <= PETSC_MAX_REAL, HC_EXIT_FAILED, "%sksp: the system or its first guess holds a value that is not a number", s->prefix);
-  if (norm > tol && !s->use_ksp) PetscCall(attempt_fused(s, b, x, tol, &norm, &its));
-  if (norm > tol) {
-    PetscCall(set_operator(s, s->ksp));
-    PetscCall(attempt(s, s->ksp, b, x, tol, &norm, &its));
-  }
-  if (!(norm <= tol)) {
-    if (!s->fallback) {
-      PetscCall(make_ksp(s, KSPGMRES, &s->fallback));
-      PetscCall(KSPGMRESSetRestart(s->fallback, RESTART));
-      PetscCall(KSPSetConvergenceTest(s->fallback, converged, s, NULL));
+  for (; norm > tol && m < METHODS; ++m) {
+    if (m == FUSED) {
+      PetscCall(attempt_fused(s, b, x, tol, &norm, &its));
+    } else {
+      if (!s->ksp[m]) PetscCall(make_ksp(s, m));
+      s->limit = its + (s->use_ksp ? 1000 : method[m].limit);
+      PetscCall(set_operator(s, s->ksp[m]));
+      PetscCall(attempt(s, s->ksp[m], b, x, tol, &norm, &its));
     }
-    s->limit += its;
-    PetscCall(VecGetArrayWrite(s->rhs, &r));
-    PetscCall(HcStencilResidualScaled(A, b, x, r, &norm));
-    PetscCall(VecRestoreArrayWrite(s->rhs, &r));
-    if (norm <= PETSC_MAX_REAL) {
-      PetscCall(set_operator(s, s->fallback));
-      PetscCall(attempt(s, s->fallback, b, x, tol, &norm, &its));
+    if (norm <= tol && m > s->last) { /* the next operators will be like this one */
+      s->last = m;
+      s->skip = SKIP;
     }
   }
   if (iterations) *iterations = its;
