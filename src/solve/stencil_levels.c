@@ -4,11 +4,12 @@
  * Aggregates are pairs of a rank's own cells in each direction that is halved; the coarse operator is Galerkin's with
  * piecewise constant transfer, so it stays nearest-neighbour: a coarse coupling is the sum of the fine couplings through
  * that face of the aggregate, and the coarse row sum is the sum of the row sums. That is exact for the time derivative
- * and for drift, the antisymmetric part of the couplings; the symmetric part, diffusion, comes out twice too stiff each
- * time a direction is halved, because the face grows with the aggregate but the distance across it does not (Braess,
- * Computing 55 (1995) 379). So couplings in both directions are carried along, and a level uses
- *   |a_ij| = drift + max(diffusion / 2^halvings, |drift|), drift = (|A_ij| - |A_ji|)/2, diffusion = (|A_ij| + |A_ji|)/2,
- * A being the plain sums: as soft as diffusion should be, but never with a coupling of the wrong sign.
+ * and for drift; diffusion comes out twice too stiff each time a direction is halved, because the face grows with the
+ * aggregate but the distance across it does not (Braess, Computing 55 (1995) 379). The diffusive part is what the
+ * couplings through a face have in common, so those in both directions are carried along, and a level uses
+ *   |a_ij| = |A_ij| - (1 - 2^-halvings) min(|A_ij|, |A_ji|),   A being the plain sums.
+ * Upwinding's own diffusion is left as it comes: softening it down to what an M-matrix needs gains 20 % of the iterations
+ * for weak drift but costs two to four times as many where |drift| dt/h exceeds 100.
  *
  * Cells without couplings (walls, prescribed values) belong to no aggregate: relaxation solves them exactly.
  */
@@ -378,12 +379,11 @@ static void finish_level(HcMultigrid mg, int depth) {
       const double *soft[6];
       memcpy(diagonal, sigma, (size_t)n * sizeof(double));
       for (int f = 0; f < 2 * mg->dim; ++f) {
-        const double softer = ldexp(1.0, -l->halved[f / 2]);
+        const double stiff = 1 - ldexp(1.0, -l->halved[f / 2]);
         const double *restrict out = l->off[f] + at, *restrict in = l->in[f] + at;
         double *restrict s = mg->row[f];
         for (PetscInt i = 0; i < n; ++i) {
-          const double drift = 0.5 * (out[i] - in[i]), size = fabs(drift), soft_part = softer * 0.5 * (out[i] + in[i]);
-          s[i] = drift + (soft_part > size ? soft_part : size);
+          s[i] = out[i] - stiff * (out[i] < in[i] ? out[i] : in[i]);
           diagonal[i] += s[i];
         }
         soft[f] = s;
