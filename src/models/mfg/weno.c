@@ -8,6 +8,7 @@
  * exits take the upwind scheme's first-order monotone formulas in the directions concerned (weno_walls.c).
  */
 #include "weno.h"
+#include "grid/source.h"
 
 /* ---- time ------------------------------------------------------------------------------------------------------- */
 
@@ -234,6 +235,7 @@ static PetscErrorCode create(Mfg mfg) {
   w->row_length = row_length(g);
   PetscCall(PetscCalloc1(MFG_WENO_ROWS * w->row_length, &w->row));
   w->cost_at[0] = w->cost_at[1] = -1;
+  for (int d = 0; mfg->boundary_u && d < dim; d++) w->given_gradient[d] = HcExprDerivative(hc_source_formula(mfg->boundary_u), d);
   PetscFunctionReturn(0);
 }
 
@@ -264,6 +266,7 @@ static PetscErrorCode destroy(Mfg mfg) {
   PetscCall(PetscFree2(w->cost[0], w->cost[1]));
   PetscCall(PetscFree2(w->source, w->gain));
   PetscCall(PetscFree(w->row));
+  for (int d = 0; d < 3; d++) HcExprDestroy(&w->given_gradient[d]);
   PetscCall(PetscFree(mfg->scheme_data));
   PetscFunctionReturn(0);
 }

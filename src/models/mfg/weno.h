@@ -67,6 +67,8 @@ typedef struct {
   MfgWenoCrossing *crossing;
   double *crossed, *account; /* [ncrossing] mass through each in this interval; scratch */
 
+  HcExpr given_gradient[3]; /* of boundary_u; NULL without given faces */
+
   HcField state; /* the stage's u or m */
   MfgWenoDrift drift[4], stage;
   HcField high, low;                             /* fluxes */

@@ -38,40 +38,34 @@ void MfgWenoGradientRow(Mfg mfg, PetscInt j, PetscInt k, double *const p[3], dou
   }
 }
 
-/* Drift in the ghosts beyond given faces: the gradient of the formula for u, which is thereby the whole outside world. */
-static PetscErrorCode given_ghosts(Mfg mfg, int face, double t, HcField b) {
+/* Drift in the ghosts beyond given faces: from the gradient of the formula for u, which is thereby the whole outside world. */
+static void given_ghosts(Mfg mfg, int face, double t, HcField b) {
   MfgWeno w = mfg->scheme_data;
   HcGrid g = mfg->grid;
   int d = face / 2, dim = (int)g->dim;
   PetscInt lo[3] = {0, 0, 0}, hi[3] = {g->n[0], g->n[1], g->n[2]};
-  double *value = MfgWenoRow(w, 4), *S = MfgWenoRow(w, 3), *factor = MfgWenoRow(w, 5);
-  const double coefficient[4] = {0, 45.0 / 60, -9.0 / 60, 1.0 / 60};
+  double *S = MfgWenoRow(w, 3), *factor = MfgWenoRow(w, 4), *x = MfgWenoRow(w, 5), y, z;
+  const HcExprArg args[4] = {{x, 1}, {&y, 0}, {&z, 0}, {&t, 0}};
 
-  PetscFunctionBeginUser;
   lo[d] = face % 2 ? g->n[d] : -MFG_WENO_WIDTH;
   hi[d] = lo[d] + MFG_WENO_WIDTH;
   PetscInt n = hi[0] - lo[0];
+  for (PetscInt i = 0; i < n; i++) x[i] = HcGridCentre(g, 0, lo[0] + i);
   for (PetscInt k = lo[2]; k < hi[2]; k++)
     for (PetscInt j = lo[1]; j < hi[1]; j++) {
       ptrdiff_t o = lo[0] + MfgWenoOffset(b, j, k);
+      y = HcGridCentre(g, 1, j);
+      z = HcGridCentre(g, 2, k);
       for (int e = 0; e < dim; e++) {
         double *p = MfgWenoRow(w, e);
-        for (PetscInt i = 0; i < n; i++) p[i] = 0;
-        for (int shift = -3; shift <= 3; shift++) {
-          if (!shift) continue;
-          double scale = (shift < 0 ? -1 : 1) * coefficient[abs(shift)] * w->inv_h[e];
-          PetscCall(HcSourceEvalRow(mfg->boundary_u, lo[0] + (e == 0 ? shift : 0), n, j + (e == 1 ? shift : 0),
-            k + (e == 2 ? shift : 0), t, NULL, value));
-          for (PetscInt i = 0; i < n; i++) p[i] += scale * value[i];
-        }
+        HcExprEval(w->given_gradient[e], (size_t)n, args, p);
         for (PetscInt i = 0; i < n; i++) S[i] = e ? S[i] + p[i] * p[i] : p[i] * p[i];
       }
       MfgWenoFactorRow(mfg, n, S, factor);
       for (int e = 0; e < dim; e++)
         for (PetscInt i = 0; i < n; i++) b->c[e][o + i] = -factor[i] * MfgWenoRow(w, e)[i];
-      if (w->power) PetscCall(PetscArraycpy(b->c[dim] + o, factor, n));
+      if (w->power) memcpy(b->c[dim] + o, factor, (size_t)n * sizeof *factor);
     }
-  PetscFunctionReturn(0);
 }
 
 static PetscErrorCode drift_ghosts(Mfg mfg, double t, HcField b) {
@@ -88,7 +82,7 @@ static PetscErrorCode drift_ghosts(Mfg mfg, double t, HcField b) {
     PetscCall(HcFieldFillBoundary(b, c, MFG_WENO_WIDTH, rule, NULL));
   }
   for (int face = 0; face < 2 * g->dim; face++)
-    if (g->boundary[face] == HC_GIVEN && HcGridAtEdge(g, face)) PetscCall(given_ghosts(mfg, face, t, b));
+    if (g->boundary[face] == HC_GIVEN && HcGridAtEdge(g, face)) given_ghosts(mfg, face, t, b);
   PetscFunctionReturn(0);
 }
 

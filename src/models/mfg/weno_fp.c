@@ -315,5 +315,6 @@ PetscErrorCode MfgWenoFp(Mfg mfg) {
     PetscCall(account(mfg, n + 1));
   }
   for (int q = 0; q < 4; q++) w->drift[q].level = -1;
+  PetscCall(HcRunResultInt(mfg->run, "limited_stages", w->limited));
   PetscFunctionReturn(0);
 }

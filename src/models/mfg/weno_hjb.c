@@ -230,13 +230,27 @@ static void combine(Mfg mfg, const double *start, double share, double tau) {
     }
 }
 
-static PetscErrorCode agree_speed(Mfg mfg, PetscInt n, double *speed) {
+/* Substeps of the interval n..n+1 at a speed that all ranks share. Within an attempt that took too large steps the speed may even
+ * be infinite; a cost that is not a number makes it so for every step. */
+static PetscErrorCode substeps(Mfg mfg, PetscInt n, double *speed, PetscInt *parts) {
+  MfgWeno w = mfg->scheme_data;
+  double t = mfg->dt * (double)n, wanted;
+  int finite = 1;
+
   PetscFunctionBeginUser;
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, speed, 1, MPI_DOUBLE, MPI_MAX, mfg->grid->comm));
-  HcRequire(*speed < PETSC_INFINITY, HC_EXIT_FAILED, "the value function is not a number at time %g", mfg->dt * (double)n);
-  HcRequire(mfg->dt * *speed < 1e6, HC_EXIT_FAILED,
-    "the explicit scheme needs more than a million substeps at time %g: use scheme upwind, which is implicit",
-    mfg->dt * (double)n);
+  if (!(*speed < PETSC_INFINITY)) {
+    for (size_t c = 0; c < mfg->cells; c++)
+      if (!(fabs(w->cost[0][c]) < PETSC_INFINITY) || !(fabs(w->cost[1][c]) < PETSC_INFINITY)) finite = 0;
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &finite, 1, MPI_INT, MPI_MIN, mfg->grid->comm));
+    HcRequire(finite, HC_EXIT_FAILED, "the running cost is not a number between the times %g and %g", t, t + mfg->dt);
+    HcRequire(*parts, HC_EXIT_FAILED, "the value function is not a number at time %g", t + mfg->dt);
+  }
+  wanted = PetscCeilReal(mfg->dt * *speed / PetscMin(mfg->cfl, 0.95));
+  if (*parts) wanted = PetscMax((double)*parts + 1, PetscMin(2 * (double)*parts, wanted));
+  HcRequire(wanted < 1e6, HC_EXIT_FAILED,
+    "the explicit scheme needs more than a million substeps at time %g: use scheme upwind, which is implicit", t);
+  *parts = (PetscInt)PetscMax(wanted, 1);
   PetscFunctionReturn(0);
 }
 
@@ -255,16 +269,16 @@ static PetscErrorCode stage(Mfg mfg, PetscInt n, double at, double *speed) {
 /* From level n+1 to level n. */
 static PetscErrorCode interval(Mfg mfg, PetscInt n) {
   MfgWeno w = mfg->scheme_data;
-  const double *next = MfgLevel(mfg, mfg->u, n + 1), aim = PetscMin(mfg->cfl, 0.95);
+  const double *next = MfgLevel(mfg, mfg->u, n + 1);
   double speed = 0;
-  PetscBool first = PETSC_TRUE;
+  PetscInt parts = 0, needed = 0;
 
   PetscFunctionBeginUser;
   HcFieldFromArray(w->state, 0, next);
   PetscCall(stage(mfg, n, (double)(n + 1), &speed));
-  PetscCall(agree_speed(mfg, n + 1, &speed));
-  PetscInt parts = (PetscInt)PetscMax(1, PetscCeilReal(mfg->dt * speed / aim));
-  for (;; first = PETSC_FALSE) {
+  PetscCall(substeps(mfg, n, &speed, &needed));
+  for (PetscBool first = PETSC_TRUE; parts < needed; first = PETSC_FALSE) {
+    parts = needed;
     double tau = mfg->dt / (double)parts;
     const double *start = next;
     speed = 0;
@@ -275,16 +289,15 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
         HcFieldToArray(w->state, 0, w->start);
         start = w->start;
       }
-      if (q || !first) PetscCall(stage(mfg, n, from, &speed));
+      if (q || !first) PetscCall(stage(mfg, n, from, &speed)); /* else done above */
       combine(mfg, start, 1, tau);
       PetscCall(stage(mfg, n, to, &speed));
       combine(mfg, start, 0.25, tau);
       PetscCall(stage(mfg, n, 0.5 * (from + to), &speed));
       combine(mfg, start, 2.0 / 3, tau);
     }
-    PetscCall(agree_speed(mfg, n, &speed));
-    if (tau * speed <= MFG_WENO_LIMIT) break;
-    parts = PetscMax(parts + 1, PetscMin(2 * parts, (PetscInt)PetscCeilReal(mfg->dt * speed / aim)));
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &speed, 1, MPI_DOUBLE, MPI_MAX, mfg->grid->comm));
+    if (!(tau * speed <= MFG_WENO_LIMIT)) PetscCall(substeps(mfg, n, &speed, &needed));
   }
   mfg->substeps_total += parts;
   HcFieldToArray(w->state, 0, MfgLevel(mfg, mfg->u, n));
