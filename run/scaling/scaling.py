@@ -5,8 +5,8 @@
 
 Weak: P ranks on P times the cells against P single-rank runs side by side, so that what the cores share (memory bandwidth,
 clock) is in both. Strong: P ranks against one rank alone on the same grid. Runs alternate and the median of the ratios
-counts, so that a passing load on the machine does less harm. Messages are counted by the program, not timed: ranks may then
-outnumber the cores.
+counts, so that a passing load on the machine does less harm. Messages are counted in front of the MPI library
+(count_messages.c), not timed: ranks may then outnumber the cores.
 """
 import argparse
 import json
@@ -116,16 +116,44 @@ def strong(exe, case, ranks, repeat, scratch):
             "efficiency": statistics.median(ratios), "ratios": ratios}
 
 
-def messages(exe, case, ranks, scratch):
-    steps = 4
-    summary = finish(start(exe, case, ranks, grow(CASES[case]["messages"], ranks), f"{scratch}/count", steps=steps), f"{scratch}/count")
-    p = summary["performance"]
-    done = max(1, summary.get("steps") or summary.get("iterations") or steps)
-    row = {"case": case, "ranks": ranks, "cells_per_rank": list(CASES[case]["messages"]), "memory_mb_per_rank": summary.get("memory_peak_mb_per_rank")}
-    if p.get("messages"):
-        row["messages_per_rank_step"] = p["messages"] / ranks / done
-        row["bytes_per_rank_step"] = p["bytes"] / ranks / done
-        row["bytes_per_message"] = p["bytes"] / p["messages"]
+def build_counter(scratch):
+    """The shared object that counts messages, compiled with the MPI at hand."""
+    library = f"{scratch}/count_messages.so"
+    build = subprocess.run(["mpicc", "-O2", "-shared", "-fPIC", str(HERE / "count_messages.c"), "-o", library], capture_output=True, text=True)
+    if build.returncode != 0:
+        raise SystemExit(f"scaling.py: mpicc could not build the message counter:\n{build.stderr}")
+    return library
+
+
+def counted_run(exe, case, ranks, cells, scratch, counter, steps):
+    env = environment()
+    env["HALOCLINE_COUNT_FILE"] = f"{scratch}/count.json"
+    if ranks > (os.cpu_count() or 1):
+        env["OMPI_MCA_mpi_yield_when_idle"] = "1"
+    words = command(exe, case, ranks, cells, f"{scratch}/count", steps=steps)
+    at = words.index(str(exe))
+    words[at:at] = ["env", f"LD_PRELOAD={counter}"]
+    process = subprocess.Popen(words, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    summary = finish(process, f"{scratch}/count")
+    return json.loads(pathlib.Path(f"{scratch}/count.json").read_text()), summary
+
+
+def messages(exe, case, ranks, scratch, counter):
+    """Counts a step. Of a march: the difference between a longer and a shorter run, so without set-up and files. Of a game:
+    all of a run over its time steps times coupling iterations."""
+    cells = grow(CASES[case]["messages"], ranks)
+    count, summary = counted_run(exe, case, ranks, cells, scratch, counter, 12)
+    if summary["model"] == "hj":
+        before, _ = counted_run(exe, case, ranks, cells, scratch, counter, 4)
+        count = {k: count[k] - before[k] for k in count}
+        steps = 8
+    else:
+        steps = 12 * summary["iterations"]
+    row = {"case": case, "ranks": ranks, "cells_per_rank": list(CASES[case]["messages"]), "memory_mb_per_rank": summary["memory_peak_mb_per_rank"],
+           "messages_per_rank_step": count["messages"] / ranks / steps, "bytes_per_rank_step": count["bytes"] / ranks / steps,
+           "reductions_per_step": count["reductions"] / ranks / steps}
+    if count["messages"] > 0:
+        row["bytes_per_message"] = count["bytes"] / count["messages"]
     return row
 
 
@@ -154,6 +182,7 @@ def main():
     skip = options.skip.split(",")
     result = {"machine": platform.processor() or platform.machine(), "cores": os.cpu_count(), "weak": [], "strong": [], "messages": []}
     with tempfile.TemporaryDirectory(prefix="halocline-scaling-") as scratch:
+        counter = None if "messages" in skip else build_counter(scratch)
         for case in CASES:
             for ranks in rank_counts():
                 if "weak" not in skip:
@@ -162,7 +191,7 @@ def main():
                     result["strong"].append(strong(exe, case, ranks, options.repeat, scratch))
             ranks = 8
             while "messages" not in skip and ranks <= options.max_ranks:
-                result["messages"].append(messages(exe, case, ranks, scratch))
+                result["messages"].append(messages(exe, case, ranks, scratch, counter))
                 ranks *= 2
     path = options.out / "scaling.json"
     path.write_text(json.dumps(result, indent=1) + "\n")
@@ -171,7 +200,7 @@ def main():
     table("strong: P ranks against one rank", result["strong"], [("case", "{}"), ("ranks", "{}"), ("cells_per_second", "{:.3g}"), ("efficiency", "{:.1%}")])
     table("counted at many ranks", result["messages"],
           [("case", "{}"), ("ranks", "{}"), ("messages_per_rank_step", "{:.1f}"), ("bytes_per_rank_step", "{:.0f}"), ("bytes_per_message", "{:.0f}"),
-           ("memory_mb_per_rank", "{:.1f}")])
+           ("reductions_per_step", "{:.1f}"), ("memory_mb_per_rank", "{:.1f}")])
     print(f"\n{path}")
     return subprocess.call([sys.executable, str(TOP / "postprocess" / "plot.py"), "scaling", str(path)])
 
