@@ -69,7 +69,7 @@ typedef struct {
   double run_started;  /* clock at the first step of this process */
   double started_time; /* simulated time then */
   PetscInt first_step; /* steps done by earlier processes */
-  PetscBool restarted, directory_ready, state_ready, stopping;
+  PetscBool restarted, stopping;
   char last_saved[PETSC_MAX_PATH_LEN]; /* newest checkpoint or fields file, for messages */
   PetscBool saved_checkpoint;
   double memory_expected_mb, memory_arrays_mb; /* a rank; of that, the model's arrays */

@@ -53,7 +53,6 @@ static PetscErrorCode set_up(HcDriver *d) {
   d->first_step = d->clock.step;
   d->started_time = d->clock.time;
   PetscCall(HcFilesPrepare(d, *file ? file : NULL));
-  d->state_ready = PETSC_TRUE;
   PetscCall(HcReportStart(d));
   if (*file) PetscCall(HcRunLog(d->run, "  restart     from %s, step %lld", file, (long long)d->clock.step));
   PetscFunctionReturn(0);

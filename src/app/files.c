@@ -123,7 +123,6 @@ PetscErrorCode HcFilesPrepare(HcDriver *d, const char *restart_from) {
   PetscErrorCode err = d->run->rank ? HcHistoryOpen(1, "", "", NULL, 0, &d->history) : prepare_here(d, restart_from, yaml);
   PetscCall(PetscFree(yaml));
   PetscCall(HcAgree(d->run->comm, err));
-  d->directory_ready = PETSC_TRUE;
   HcTimerStop(HC_TIMER_IO);
   PetscFunctionReturn(0);
 }

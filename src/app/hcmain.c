@@ -94,7 +94,6 @@ static PetscErrorCode run(Program *p) {
   HcOptionsPetscArgs(d->opts, &argc, &argv);
   PetscCall(HcOptionsBlamePetsc(d->opts, PetscInitialize(&argc, &argv, NULL, NULL)));
   p->petsc = PETSC_TRUE;
-  PetscCall(HcSignalsInstall());
   PetscCall(HcOptionsBlamePetsc(d->opts, HcDriverRun(d)));
   PetscFunctionReturn(0);
 }
@@ -125,6 +124,7 @@ int HcMain(int argc, char **argv, const HcModel *const models[]) {
   MPI_Comm last;
   p.driver.watch.started = HcWallClock();
   HcTimerStart(HC_TIMER_SETUP);
+  if (HcSignalsInstall()) return HC_EXIT_FAILED; /* a signal during the start stops the run at its first step */
   MPI_Init(&argc, &argv);
   p.argc = argc;
   p.argv = argv;
@@ -136,7 +136,7 @@ int HcMain(int argc, char **argv, const HcModel *const models[]) {
   if (p.driver.run && p.driver.run->progress) HcProgressClear(p.driver.run->progress);
   if (err && !*HcErrorMessage())
     HcFail(HC_EXIT_FAILED, "internal error %d on rank %d; please report it with the lines above", (int)err, p.rank);
-  if (!all_arrive(last, err ? 30 : 0)) {
+  if (!all_arrive(last, err ? 10 : 0)) {
     say(HcErrorMessage(), code);
     MPI_Abort(MPI_COMM_WORLD, code);
   }

@@ -42,7 +42,7 @@ static const HcOption common[] = {
 
 /* Rows whose words are known only now. Tables are kept by reference, so these live as long as the program. */
 static char model_words[1024], problem_words[4096];
-static HcOption chosen[4];
+static HcOption chosen[3], field_names[2];
 
 void HcModelNames(const HcModel *const models[], char *out, size_t size) {
   size_t n = 0;
@@ -60,11 +60,12 @@ PetscErrorCode HcSettingsAddTables(HcOptions opts, const HcModel *const models[]
   chosen[0] = (HcOption){"model", HC_OPT_WORD, "", "", model_words, "Which equations are solved."};
   chosen[1] = (HcOption){"problem", model ? HC_OPT_WORD : HC_OPT_TEXT, "", "", problem_words,
     "A built-in problem of the model: settings below those given here."};
-  chosen[2] = (HcOption){"output_fields", model && model->fields ? HC_OPT_WORDS : HC_OPT_TEXT, "", "",
-    model && model->fields ? model->fields : "", "Names of the fields to write, separated by commas; unset: all."};
-  chosen[3] = (HcOption){NULL, HC_OPT_BOOL, NULL, NULL, NULL, NULL};
+  const PetscBool known = model && model->fields ? PETSC_TRUE : PETSC_FALSE;
+  field_names[0] = (HcOption){"output_fields", known ? HC_OPT_WORDS : HC_OPT_TEXT, "", "", known ? model->fields : "",
+    "Names of the fields to write, separated by commas; unset: all."};
   PetscCall(HcOptionsAddTable(opts, chosen));
   PetscCall(HcOptionsAddTable(opts, common));
+  PetscCall(HcOptionsAddTable(opts, field_names));
   PetscCall(HcOptionsAddTable(opts, command_line));
   PetscFunctionReturn(0);
 }
