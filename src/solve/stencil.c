@@ -95,7 +95,6 @@ static inline __attribute__((always_inline)) void row_of(Form form, int dim, Pet
   double *restrict y = r->y;
 
   y[0] = cell(form, dim, r, 0, r->left, n > 1 ? x[1] : r->right);
-#pragma GCC ivdep
   for (PetscInt i = 1; i < n - 1; ++i) {
     double p = a0[i] * x[i] + al[i] * x[i - 1] + ar[i] * x[i + 1];
     if (dim > 1) {
