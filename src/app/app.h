@@ -72,6 +72,7 @@ typedef struct {
   PetscBool restarted, stopping;
   char last_saved[PETSC_MAX_PATH_LEN]; /* newest checkpoint or fields file, for messages */
   PetscBool saved_checkpoint;
+  MPI_Comm meeting;                            /* for HcMeet after the computation */
   double memory_expected_mb, memory_arrays_mb; /* a rank; of that, the model's arrays */
 } HcDriver;
 
@@ -83,6 +84,11 @@ PetscErrorCode HcSettingsRead(HcOptions opts, HcSettings *settings);
 PetscErrorCode HcSettingsFree(HcSettings *settings);
 /** "hj|mfg" */
 void HcModelNames(const HcModel *const models[], char *out, size_t size);
+
+/* hcmain.c */
+/** Wait for all ranks. Errors are agreed on by all, so all arrive together; a rank that comes with an error of its own waits ten
+ * seconds for the others, which may be waiting for it elsewhere, then ends the program with its exit code. */
+void HcMeet(MPI_Comm meeting, PetscErrorCode err);
 
 /* driver.c */
 /** Everything from the checked options to the summary. */

@@ -105,6 +105,7 @@ PetscErrorCode HcDriverRun(HcDriver *d) {
   PetscCall(set_up(d));
   HcTimerStop(HC_TIMER_SETUP);
   PetscErrorCode err = compute(d);
+  HcMeet(d->meeting, err);
   if (HcErrorKind(err) == HC_EXIT_FAILED && *HcErrorMessage()) err = name_last_good(d, err);
   err = HcReportEnd(d, err);
   PetscCall(err);

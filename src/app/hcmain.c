@@ -98,25 +98,30 @@ static PetscErrorCode run(Program *p) {
   PetscFunctionReturn(0);
 }
 
-/* Errors are agreed on by all ranks, so all arrive here together. A rank that failed alone must not wait for ever. */
-static PetscBool all_arrive(MPI_Comm comm, double patience) {
-  MPI_Request request;
-  int arrived = 0;
-  const double begin = HcWallClock();
-  const struct timespec nap = {0, 1000000};
-  MPI_Ibarrier(comm, &request);
-  for (;;) {
-    MPI_Test(&request, &arrived, MPI_STATUS_IGNORE);
-    if (arrived) return PETSC_TRUE;
-    if (patience > 0 && HcWallClock() - begin > patience) return PETSC_FALSE;
-    nanosleep(&nap, NULL);
-  }
-}
-
 static void say(const char *message, int code) {
   fflush(stdout);
   fprintf(stderr, "halocline: %s: %s\n", code == HC_EXIT_STOPPED ? "stopped" : "error", message);
   fflush(stderr);
+}
+
+void HcMeet(MPI_Comm meeting, PetscErrorCode err) {
+  static const double patience = 10; /* seconds */
+  static const struct timespec nap = {0, 1000000};
+  MPI_Request request;
+  int arrived = 0, rank;
+  const double begin = HcWallClock();
+  MPI_Comm_rank(meeting, &rank);
+  if (err && !*HcErrorMessage())
+    HcFail(HC_EXIT_FAILED, "internal error %d on rank %d; please report it with the lines above", (int)err, rank);
+  MPI_Ibarrier(meeting, &request);
+  for (;;) {
+    MPI_Test(&request, &arrived, MPI_STATUS_IGNORE);
+    if (arrived) return;
+    if (err && HcWallClock() - begin > patience) break;
+    nanosleep(&nap, NULL);
+  }
+  say(HcErrorMessage(), HcErrorKind(err));
+  MPI_Abort(MPI_COMM_WORLD, HcErrorKind(err));
 }
 
 int HcMain(int argc, char **argv, const HcModel *const models[]) {
@@ -130,18 +135,13 @@ int HcMain(int argc, char **argv, const HcModel *const models[]) {
   p.argv = argv;
   MPI_Comm_rank(MPI_COMM_WORLD, &p.rank);
   MPI_Comm_dup(MPI_COMM_WORLD, &last);
+  MPI_Comm_dup(MPI_COMM_WORLD, &p.driver.meeting);
 
   PetscErrorCode err = run(&p);
-  int code = HcErrorKind(err);
   if (p.driver.run && p.driver.run->progress) HcProgressClear(p.driver.run->progress);
-  if (err && !*HcErrorMessage())
-    HcFail(HC_EXIT_FAILED, "internal error %d on rank %d; please report it with the lines above", (int)err, p.rank);
-  if (!all_arrive(last, err ? 10 : 0)) {
-    say(HcErrorMessage(), code);
-    MPI_Abort(MPI_COMM_WORLD, code);
-  }
+  HcMeet(last, err);
   err = HcAgree(last, err);
-  code = HcErrorKind(err);
+  int code = HcErrorKind(err);
   if (err && p.rank == 0) say(HcErrorMessage(), code);
 
   HcRunDestroy(&p.driver.run);
@@ -150,6 +150,7 @@ int HcMain(int argc, char **argv, const HcModel *const models[]) {
   if (p.petsc && PetscFinalize() && !code) code = HC_EXIT_FAILED;
   HcOptionsDestroy(&p.driver.opts);
   MPI_Comm_free(&last);
+  MPI_Comm_free(&p.driver.meeting);
   MPI_Finalize();
   return code;
 }
