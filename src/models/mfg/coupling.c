@@ -233,9 +233,9 @@ PetscErrorCode MfgCouplingDestroy(Mfg mfg) {
   PetscFunctionReturn(0);
 }
 
-/* Vectors of a whole space-time array: the solution, SNES's residual, step and trial point; Anderson keeps two more a
- * level of depth. */
+/* Vectors of a whole space-time array: the solution, SNES's residual and step, and the line search's two; Anderson has four
+ * more to work with, and two for each iterate that it keeps. */
 double MfgCouplingBytes(Mfg mfg) {
   double vector = 8.0 * (double)(mfg->steps + 1) * (double)HcGridLocalCells(mfg->grid);
-  return vector * (mfg->anderson ? 7 + 2 * (double)mfg->depth : mfg->spectral ? 6 : 4);
+  return vector * (mfg->anderson ? 9 + 2 * (double)mfg->depth : 5);
 }

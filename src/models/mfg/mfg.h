@@ -64,7 +64,6 @@ struct Mfg_ {
   double dt, cfl;       /* cfl: safety factor of explicit substeps */
   size_t cells;         /* owned cells: one level */
   double *u, *m;        /* [steps+1][cells] */
-  double *m_last;       /* the density before the last fp sweep: the coupling's residual */
   double *mass_level;   /* [steps+1] integral of m, identical on all ranks */
   double *exited_level; /* [steps+1] mass absorbed by exits up to the level */
   double *gained_level; /* [steps+1] mass gained from sources and `given` boundaries up to the level */

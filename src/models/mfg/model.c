@@ -158,7 +158,7 @@ static PetscErrorCode mfg_plan(void *ctx, HcPlan *plan) {
   for (int d = 0; d < 3; d++) plan->cells[d] = g->cells[d];
   plan->grid = g;
   plan->bytes_per_rank =
-    3 * levels * level + MfgCouplingBytes(mfg) + mfg->scheme->bytes(mfg) + HcFieldBytes(g, 2 + (int)g->dim, 1);
+    2 * levels * level + MfgCouplingBytes(mfg) + mfg->scheme->bytes(mfg) + HcFieldBytes(g, 2 + (int)g->dim, 1);
   plan->bytes_per_output = 8 * HcGridTotalCells(g) * (double)(3 + g->dim);
   plan->bytes_per_checkpoint = 8 * HcGridTotalCells(g) * levels;
   plan->updates_per_step = 2 * HcGridTotalCells(g) * (double)mfg->steps;
