@@ -29,6 +29,7 @@ typedef struct {
   HcStencil A;
   HcStencilSolver hjb, fp;
   double *f, *rhs, *work, *delta; /* one level each */
+  double *change;                 /* one level, implicit: of the iterate, at the level before */
   double *row;                    /* 8 rows: S, Laplacian, rate sum, two a per direction */
   BoundaryFace *faces;            /* every owned cell's faces through which mass leaves or enters */
   PetscInt nfaces;
@@ -349,6 +350,7 @@ static PetscErrorCode upwind_create(Mfg mfg) {
     PetscCall(HcStencilCreate(g, &s->A));
     PetscCall(HcStencilSolverCreate(g, "hjb_", &s->hjb));
     PetscCall(HcStencilSolverCreate(g, "fp_", &s->fp));
+    PetscCall(PetscMalloc1(mfg->cells, &s->change));
   } else
     PetscCall(HcFieldCreate(g, 1, 1, &s->m));
   PetscCall(PetscMalloc4(mfg->cells, &s->f, mfg->cells, &s->rhs, mfg->cells, &s->work, mfg->cells, &s->delta));
@@ -371,7 +373,7 @@ static double upwind_bytes(Mfg mfg) {
   double cells = (double)HcGridLocalCells(g);
   double bytes = 2 * HcFieldBytes(g, 1, 1) + HcFieldBytes(g, (int)g->dim, 1) + 4 * 8 * cells;
   if (mfg->hamiltonian != MFG_QUADRATIC) bytes += HcFieldBytes(g, 1, 1);
-  return bytes + (mfg->scheme == &MfgUpwindImplicit ? 2 * HcStencilSolverBytes(g) : HcFieldBytes(g, 1, 1));
+  return bytes + (mfg->scheme == &MfgUpwindImplicit ? 2 * HcStencilSolverBytes(g) + 8 * cells : HcFieldBytes(g, 1, 1));
 }
 
 static PetscErrorCode upwind_destroy(Mfg mfg) {
@@ -388,24 +390,40 @@ static PetscErrorCode upwind_destroy(Mfg mfg) {
   if (s->hjb) PetscCall(HcStencilSolverDestroy(&s->hjb));
   if (s->fp) PetscCall(HcStencilSolverDestroy(&s->fp));
   PetscCall(PetscFree4(s->f, s->rhs, s->work, s->delta));
+  PetscCall(PetscFree(s->change));
   PetscCall(PetscFree2(s->faces, s->flux));
   PetscCall(PetscFree(s->row));
   PetscCall(PetscFree(mfg->scheme_data));
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode max_abs(MPI_Comm comm, size_t n, const double *v, double *result) {
-  double local = 0;
+/* Maxima in lanes, because the compiler must not reorder comparisons itself. */
+enum { LANES = 8 };
 
-  PetscFunctionBeginUser;
-  for (size_t c = 0; c < n; c++) {
+static inline double largest_lane(const double lane[LANES]) {
+  double most = 0;
+  for (int q = 0; q < LANES; q++) most = lane[q] > most ? lane[q] : most;
+  return most;
+}
+
+/* max |v| of a row; not a number counts as infinite. */
+static double row_max_abs(size_t n, const double *restrict v) {
+  double lane[LANES] = {0}, poison[LANES] = {0}, any = 0; /* poison: sums of 0, or not a number */
+  size_t c = 0;
+
+  for (; c + LANES <= n; c += LANES)
+    for (int q = 0; q < LANES; q++) {
+      double a = PetscAbsReal(v[c + (size_t)q]);
+      lane[q] = a > lane[q] ? a : lane[q];
+      poison[q] += a - a;
+    }
+  for (; c < n; c++) {
     double a = PetscAbsReal(v[c]);
-    local = a > local ? a : local;
+    lane[0] = a > lane[0] ? a : lane[0];
+    poison[0] += a - a;
   }
-  for (size_t c = 0; c < n; c++)
-    if (v[c] != v[c]) local = PETSC_INFINITY;
-  PetscCallMPI(MPI_Allreduce(&local, result, 1, MPI_DOUBLE, MPI_MAX, comm));
-  PetscFunctionReturn(0);
+  for (int q = 0; q < LANES; q++) any += poison[q];
+  return any == 0 ? largest_lane(lane) : PETSC_INFINITY;
 }
 
 /* ---- Hamilton-Jacobi-Bellman ------------------------------------------------------------------------------------- */
@@ -415,24 +433,18 @@ static PetscErrorCode max_abs(MPI_Comm comm, size_t n, const double *v, double *
 /* Over all cells: max |R_i|, max |R_i|/a_0i, max a_0i. Not a number counts as infinite. */
 static PetscErrorCode residual_norms(Mfg mfg, Upwind *s, double norms[3]) {
   HcGrid g = mfg->grid;
-  double local[3] = {0, 0, 0};
+  size_t n = (size_t)g->n[0];
+  double local[3] = {0, 0, 0}, *restrict scaled = s->row;
 
   PetscFunctionBeginUser;
   for (PetscInt k = 0; k < g->n[2]; k++)
     for (PetscInt j = 0; j < g->n[1]; j++) {
-      const double *restrict R = s->work + (size_t)(j + k * g->n[1]) * (size_t)g->n[0];
+      const double *restrict R = s->work + (size_t)(j + k * g->n[1]) * n;
       const double *restrict a = s->A->a->c[0] + j * s->A->a->stride[1] + k * s->A->a->stride[2];
-      double most = local[0], scaled = local[1], diagonal = local[2], poison = 0;
-      for (PetscInt i = 0; i < g->n[0]; i++) {
-        double r = PetscAbsReal(R[i]), q = r / a[i];
-        most = r > most ? r : most;
-        scaled = q > scaled ? q : scaled;
-        diagonal = a[i] > diagonal ? a[i] : diagonal;
-        poison += r - r; /* 0, or not a number */
-      }
-      local[0] = poison == 0 ? most : PETSC_INFINITY;
-      local[1] = scaled;
-      local[2] = diagonal;
+      for (size_t i = 0; i < n; i++) scaled[i] = R[i] / a[i];
+      local[0] = PetscMax(local[0], row_max_abs(n, R));
+      local[1] = PetscMax(local[1], row_max_abs(n, scaled));
+      local[2] = PetscMax(local[2], row_max_abs(n, a));
     }
   PetscCallMPI(MPI_Allreduce(local, norms, 3, MPI_DOUBLE, MPI_MAX, g->comm));
   PetscFunctionReturn(0);
@@ -457,7 +469,9 @@ static PetscErrorCode newton(Mfg mfg, Upwind *s, PetscInt level, const double *n
     mfg->newton_total++;
     PetscCall(PetscArrayzero(s->delta, mfg->cells));
     /* Newton converges quadratically once near: a linear tolerance far below what the step will reach is wasted */
+    HcTimerStart(HC_TIMER_SOLVE);
     PetscCall(HcStencilSolve(s->hjb, s->A, s->work, s->delta, PetscMax(0.3 * tol / norms[2], 1e-3 * norms[1]), &krylov));
+    HcTimerStop(HC_TIMER_SOLVE);
     mfg->krylov_total += krylov;
     for (size_t c = 0; c < mfg->cells; c++) u[c] -= s->delta[c];
   }
@@ -465,6 +479,20 @@ static PetscErrorCode newton(Mfg mfg, Upwind *s, PetscInt level, const double *n
     "Newton's method did not converge at time %g: residual %.3g after %d steps, wanted %.3g; try more time steps", t, norms[0],
     MAX_NEWTON, tol));
   PetscFunctionReturn(0);
+}
+
+/* First guess of a level in v from the last iterate there: shifted by how much the iterate has changed at the level just
+ * solved and the one before, extrapolated. `old` holds the last iterate at the level just solved, `change` what changed
+ * at the level before it if there is one; both move on. Changes are smooth, so a guess is a few digits nearer. */
+static void shift_guess(
+  size_t n, PetscBool linear, const double *restrict solved, double *restrict v, double *restrict old, double *restrict change) {
+  const double past = linear ? 1 : 0;
+  for (size_t c = 0; c < n; c++) {
+    double last = v[c], now = solved[c] - old[c], before = linear ? change[c] : 0;
+    v[c] = last + (now + past * (now - before));
+    old[c] = last;
+    change[c] = now;
+  }
 }
 
 static PetscErrorCode implicit_hjb(Mfg mfg) {
@@ -479,16 +507,10 @@ static PetscErrorCode implicit_hjb(Mfg mfg) {
     double *u = MfgLevel(mfg, mfg->u, l), scale;
     const double *next = MfgLevel(mfg, mfg->u, l + 1);
     PetscCall(MfgRunningCost(mfg, mfg->dt * (l + 1), MfgLevel(mfg, mfg->m, l + 1), s->f));
-    PetscCall(max_abs(mfg->grid->comm, mfg->cells, next, &scale));
-    double cost;
-    PetscCall(max_abs(mfg->grid->comm, mfg->cells, s->f, &cost));
-    scale = PetscMax(scale, PetscMax(mfg->dt * cost, PetscAbsReal(mfg->exit_cost)));
-    /* guess: the last iterate, shifted by what changed at the level just solved */
-    for (size_t c = 0; c < mfg->cells; c++) {
-      double last = u[c];
-      u[c] = last + (next[c] - old[c]);
-      old[c] = last;
-    }
+    scale = PetscMax(row_max_abs(mfg->cells, next), mfg->dt * row_max_abs(mfg->cells, s->f));
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &scale, 1, MPI_DOUBLE, MPI_MAX, mfg->grid->comm));
+    scale = PetscMax(scale, PetscAbsReal(mfg->exit_cost));
+    shift_guess(mfg->cells, l < mfg->steps - 1 ? PETSC_TRUE : PETSC_FALSE, next, u, old, s->change);
     scale = PetscMax(scale, 1e-300);
     PetscCall(newton(mfg, s, l, next, u, 1e-3 * mfg->tolerance / (double)mfg->steps * scale, 1e-10 * scale));
   }
@@ -541,8 +563,10 @@ static PetscErrorCode add_source(Mfg mfg, Upwind *s, double dt, double t, double
 
 static PetscErrorCode implicit_fp(Mfg mfg) {
   Upwind *s = mfg->scheme_data;
+  double *old = s->delta; /* the last iterate at level l; free here, used by hjb only */
 
   PetscFunctionBeginUser;
+  PetscCall(PetscArraycpy(old, mfg->m, mfg->cells));
   for (PetscInt l = 0; l < mfg->steps; l++) {
     const double *now = MfgLevel(mfg, mfg->m, l);
     double *m = MfgLevel(mfg, mfg->m, l + 1), t = mfg->dt * (l + 1), exited[MFG_MAX_EXITS] = {0}, source, gained, scale;
@@ -552,9 +576,13 @@ static PetscErrorCode implicit_fp(Mfg mfg) {
     PetscCall(PetscArraycpy(s->rhs, now, mfg->cells));
     PetscCall(add_source(mfg, s, mfg->dt, t, s->rhs, &source));
     PetscCall(add_inflow(mfg, s, mfg->dt, t, s->rhs));
-    PetscCall(max_abs(mfg->grid->comm, mfg->cells, s->rhs, &scale));
+    scale = row_max_abs(mfg->cells, s->rhs);
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &scale, 1, MPI_DOUBLE, MPI_MAX, mfg->grid->comm));
     HcRequire(!PetscIsInfReal(scale), HC_EXIT_FAILED, "the density is not a number at time %g", t);
+    shift_guess(mfg->cells, l > 0 ? PETSC_TRUE : PETSC_FALSE, now, m, old, s->change);
+    HcTimerStart(HC_TIMER_SOLVE);
     PetscCall(HcStencilSolve(s->fp, s->A, s->rhs, m, 1e-14 * PetscMax(scale, 1e-300), &krylov));
+    HcTimerStop(HC_TIMER_SOLVE);
     mfg->krylov_total += krylov;
     PetscCall(boundary_mass(mfg, s, mfg->dt, t, m, exited, &gained));
     PetscCall(HcStencilResidual(s->A, s->rhs, m, s->work));
