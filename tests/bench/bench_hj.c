@@ -86,16 +86,16 @@ static PetscErrorCode run(void) {
     const char *name, *hamiltonian;
     HcWenoWeights weights;
     HjFlux flux;
-  } rhs[] = {{"hj_rhs_js_128^3", "burgers", HC_WENO_JS, HJ_LOCAL_LAX_FRIEDRICHS},
-    {"hj_rhs_z_128^3", "burgers", HC_WENO_Z, HJ_LOCAL_LAX_FRIEDRICHS},
-    {"hj_rhs_m_128^3", "burgers", HC_WENO_M, HJ_LOCAL_LAX_FRIEDRICHS},
-    {"hj_rhs_global_lf_128^3", "burgers", HC_WENO_JS, HJ_GLOBAL_LAX_FRIEDRICHS},
-    {"hj_rhs_eikonal_godunov_128^3", "eikonal", HC_WENO_JS, HJ_GODUNOV},
-    {"hj_rhs_formula_128^3", "(px+py+pz+1)^2/2", HC_WENO_JS, HJ_LOCAL_LAX_FRIEDRICHS}};
+  } rhs[] = {{"hj_rhs_3d_js", "burgers", HC_WENO_JS, HJ_LOCAL_LAX_FRIEDRICHS},
+    {"hj_rhs_3d_z", "burgers", HC_WENO_Z, HJ_LOCAL_LAX_FRIEDRICHS},
+    {"hj_rhs_3d_m", "burgers", HC_WENO_M, HJ_LOCAL_LAX_FRIEDRICHS},
+    {"hj_global_rhs_3d", "burgers", HC_WENO_JS, HJ_GLOBAL_LAX_FRIEDRICHS},
+    {"hj_godunov_rhs_3d", "eikonal", HC_WENO_JS, HJ_GODUNOV},
+    {"hj_formula_rhs_3d", "(px+py+pz+1)^2/2", HC_WENO_JS, HJ_LOCAL_LAX_FRIEDRICHS}};
   static const struct {
     const char *name;
     HcMethod method;
-  } step[] = {{"hj_step_ssprk3_128^3", HC_SSPRK3}, {"hj_step_ssprk54_128^3", HC_SSPRK54}};
+  } step[] = {{"hj_step_3d_ssprk3", HC_SSPRK3}, {"hj_step54_3d", HC_SSPRK54}};
   PetscMPIInt size;
   Bench b;
   HcGrid g;

@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { SAMPLES = 193, ROUNDS = 60, CANDIDATES = 2, TIME_PARTS = 8, NEWTON = 40 };
+enum { SAMPLES = 129, ROUNDS = 60, CANDIDATES = 2, TIME_PARTS = 8, NEWTON = 40 };
 
 /* phi0 or a derivative of it. */
 static double of_point(HcExpr e, const double x[3]) {
@@ -52,32 +52,59 @@ static double solve_small(int n, double A[3][3], double b[3]) {
   return det;
 }
 
-/* Newton for the foot q of the characteristic through x, following it from t = 0 in parts. NaN once the map from q to x
- * folds (a determinant that is not positive). */
-static double characteristic(const HjExact *E, int dim, const double x[3], double t) {
-  double q[3] = {x[0], x[1], x[2]}, p[3] = {0}, v[3] = {0};
-  for (int part = 1; part <= TIME_PARTS; ++part) {
-    const double s = t * part / TIME_PARTS;
-    double det = 0, moved = 1;
-    for (int it = 0; it < NEWTON && moved > 1e-15; ++it) {
-      double A[3][3], C[3][3], D[3][3], r[3] = {0};
-      for (int d = 0; d < dim; ++d) p[d] = of_point(E->gradient[d], q);
-      for (int d = 0; d < dim; ++d) {
-        v[d] = of_slope(E->slope[d], p);
-        r[d] = x[d] - q[d] - s * v[d];
-        for (int e = 0; e < dim; ++e) C[d][e] = of_slope(E->curvature[d][e], p), D[d][e] = of_point(E->hessian[d][e], q);
-      }
-      for (int d = 0; d < dim; ++d)
-        for (int e = 0; e < dim; ++e) {
-          A[d][e] = d == e;
-          for (int m = 0; m < dim; ++m) A[d][e] += s * C[d][m] * D[m][e];
-        }
-      det = solve_small(dim, A, r);
-      if (!(det > 0)) return NAN;
-      moved = 0;
-      for (int d = 0; d < dim; ++d) q[d] += r[d], moved = fmax(moved, fabs(r[d]) / (1 + fabs(q[d])));
+/* The map from feet to places, q -> q + s H_p(grad phi0(q)), has the Jacobian I + s H_pp Hess phi0 = I + s M. */
+static void jacobian(const HjExact *E, int dim, const double q[3], const double p[3], double M[3][3]) {
+  double C[3][3], D[3][3];
+  for (int d = 0; d < dim; ++d)
+    for (int e = 0; e < dim; ++e) C[d][e] = of_slope(E->curvature[d][e], p), D[d][e] = of_point(E->hessian[d][e], q);
+  for (int d = 0; d < dim; ++d)
+    for (int e = 0; e < dim; ++e) {
+      M[d][e] = 0;
+      for (int m = 0; m < dim; ++m) M[d][e] += C[d][m] * D[m][e];
     }
-    if (moved > 1e-12) return NAN;
+}
+
+static double solve_step(int dim, double s, double M[3][3], double r[3]) {
+  double A[3][3];
+  for (int d = 0; d < dim; ++d)
+    for (int e = 0; e < dim; ++e) A[d][e] = (d == e) + s * M[d][e];
+  return solve_small(dim, A, r);
+}
+
+/* Has the map folded at the foot q by time t? */
+static int folded(const HjExact *E, int dim, const double q[3], double t) {
+  double M[3][3], p[3] = {0};
+  for (int d = 0; d < dim; ++d) p[d] = of_point(E->gradient[d], q);
+  jacobian(E, dim, q, p, M);
+  for (int part = 1; part <= TIME_PARTS; ++part) {
+    double r[3] = {0};
+    if (!(solve_step(dim, t * part / TIME_PARTS, M, r) > 0)) return 1;
+  }
+  return 0;
+}
+
+/* Newton for the foot q of the characteristic that is at x at time t. */
+static int find_foot(const HjExact *E, int dim, const double x[3], double t, double q[3]) {
+  for (int it = 0; it < NEWTON; ++it) {
+    double M[3][3], p[3] = {0}, r[3] = {0}, moved = 0;
+    for (int d = 0; d < dim; ++d) p[d] = of_point(E->gradient[d], q);
+    for (int d = 0; d < dim; ++d) r[d] = x[d] - q[d] - t * of_slope(E->slope[d], p);
+    jacobian(E, dim, q, p, M);
+    if (!(solve_step(dim, t, M, r) > 0)) return 0;
+    for (int d = 0; d < dim; ++d) q[d] += r[d], moved = fmax(moved, fabs(r[d]) / (1 + fabs(q[d])));
+    if (moved < 1e-12) return 1;
+  }
+  return 0;
+}
+
+/* NaN where characteristics have met: tested at each cell as a foot, so that no branch is taken for the solution. */
+static double characteristic(const HjExact *E, int dim, const double x[3], double t) {
+  double q[3] = {x[0], x[1], x[2]}, p[3] = {0};
+  if (folded(E, dim, x, t)) return NAN;
+  if (!find_foot(E, dim, x, t, q)) {
+    memcpy(q, x, sizeof q);
+    for (int part = 1; part <= TIME_PARTS; ++part)
+      if (!find_foot(E, dim, x, t * part / TIME_PARTS, q)) return NAN;
   }
   for (int d = 0; d < dim; ++d) p[d] = of_point(E->gradient[d], q);
   double phi = of_point(E->formula, q) - t * of_slope(E->hamiltonian, p);
