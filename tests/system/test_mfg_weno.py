@@ -196,10 +196,10 @@ def test_order_five_between_reflecting_walls(tmp_path):
 
 @pytest.mark.parametrize("gamma", [1.5, 3])
 def test_power_hamiltonian_and_given_boundaries(gamma, tmp_path):
-    """A slope keeps the gradient away from zero, where |p|^gamma is not smooth. Boundary values that change in time cost the
-    Runge-Kutta method its order next to the boundary, so the integral norms are looked at."""
+    """A slope keeps the gradient away from zero, where |p|^gamma is not smooth. Boundary values change in time; the stages of the
+    Runge-Kutta method see them so that the order holds up to the boundary."""
     text = manufactured(2, gamma, 5e-3, 0.1, EXTENT, slope=1.2, boundary="given")
-    assert orders(errors(text, tmp_path, ["24,30", "48,60"], [9, 30]))[[0, 2]].min() > 4.8
+    assert orders(errors(text, tmp_path, ["24,30", "48,60"], [9, 30]))[:3].min() > 4.8
 
 
 def test_power_two_is_quadratic(tmp_path):
@@ -211,12 +211,19 @@ def test_power_two_is_quadratic(tmp_path):
 
 @pytest.mark.parametrize("case", ["lq", "lq2d", "lq_log"])
 def test_exact_linear_quadratic_games(case, tmp_path):
-    """u is quadratic in x, so its error in space is rounding; what is left is O(dt^3) of both, O(h^5) of m, and the density beyond the
-    box, below 1e-6 at its edge."""
-    cells = {"lq": ["100", "200"], "lq2d": ["40,36", "80,72"], "lq_log": ["100", "200"]}[case]
-    table = errors(INPUTS / f"{case}.yaml", tmp_path, cells, [40, 120], mfg_scheme="weno", mfg_tolerance=1e-10)
-    assert table[2, 1] < 2e-5 and table[3, 1] < 2e-5 and table[0, 1] < 2e-5
-    assert orders(table)[2] > 2.8 or table[2, 1] < 1e-7
+    """Order five as the levels grow with cells^(5/3), down to 1e-7, what the Gaussians' normalisation within the box changes."""
+    cells = {"lq": ["50", "100"], "lq2d": ["40,36", "80,72"], "lq_log": ["50", "100"]}[case]
+    table = errors(INPUTS / f"{case}.yaml", tmp_path, cells, [20, 63], mfg_scheme="weno", mfg_tolerance=1e-10)
+    for row, order in zip(table, orders(table)):
+        assert order > 4.5 or row[-1] < 1e-7
+
+
+def test_order_three_in_time_at_given_boundaries(tmp_path):
+    """u is quadratic in x, so its error is one of time alone; little noise leaves the substeps to the levels."""
+    u = "tanh(1-t)*x^2/2 + 0.005*log(cosh(1-t))"
+    keys = dict(mfg_scheme="weno", mfg_sigma=0.1, mfg_boundary_u=u, mfg_exact_u=u)
+    table = errors(INPUTS / "lq.yaml", tmp_path, [50, 50], [40, 80], **keys)
+    assert orders(table)[:2].min() > 2.8
 
 
 def interpolated(x, v, at):

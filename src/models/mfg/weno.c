@@ -105,21 +105,59 @@ void MfgWenoHamiltonianRow(Mfg mfg, PetscInt n, const double *S, double *out) {
 
 /* ---- ghosts ----------------------------------------------------------------------------------------------------- */
 
-PetscErrorCode MfgWenoGhostsU(Mfg mfg, double t) {
+/* Stage values of SSP-RK3 are not values of the solution: with the boundary's exact values at stage times the method would fall
+ * to second order next to it (Carpenter, Gottlieb, Abarbanel & Don, SIAM J. Sci. Comput. 16 (1995) 1241). The stages hold g, g +
+ * tau g', g + tau/2 g' + tau^2/4 g'' up to O(tau^3), here from the formula at the step's ends and middle. */
+static const double stage_share[3][3] = {{1, 0, 0}, {-2, 4, -1}, {0.5, 0, 0.5}};
+
+static PetscErrorCode given_ghosts(Mfg mfg, HcSource given, int face, const MfgWenoStage *stage, double floor) {
   MfgWeno w = mfg->scheme_data;
+  HcGrid g = mfg->grid;
+  int d = face / 2;
+  const double *share = stage_share[stage->number], time[3] = {stage->from, 0.5 * (stage->from + stage->to), stage->to};
+  double *value = MfgWenoRow(w, 0), *sum = MfgWenoRow(w, 1);
+  PetscInt lo[3] = {0, 0, 0}, hi[3] = {g->n[0], g->n[1], g->n[2]};
 
   PetscFunctionBeginUser;
-  PetscCall(HcFieldExchange(w->state, HC_STAR));
-  PetscCall(MfgFillGhosts(mfg, w->state, 0, MFG_WENO_WIDTH, mfg->exit_cost, mfg->boundary_u, t));
+  lo[d] = face % 2 ? g->n[d] : -MFG_WENO_WIDTH;
+  hi[d] = lo[d] + MFG_WENO_WIDTH;
+  PetscInt n = hi[0] - lo[0];
+  for (PetscInt k = lo[2]; k < hi[2]; k++)
+    for (PetscInt j = lo[1]; j < hi[1]; j++) {
+      double *out = w->state->c[0] + lo[0] + MfgWenoOffset(w->state, j, k);
+      PetscCall(PetscArrayzero(sum, n));
+      for (int q = 0; q < 3; q++) {
+        if (share[q] == 0) continue;
+        PetscCall(HcSourceEvalRow(given, lo[0], n, j, k, time[q], NULL, value));
+        for (PetscInt i = 0; i < n; i++) sum[i] += share[q] * value[i];
+      }
+      for (PetscInt i = 0; i < n; i++) out[i] = sum[i] > floor ? sum[i] : floor;
+    }
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode MfgWenoGhostsM(Mfg mfg, double t) {
+static PetscErrorCode ghosts(Mfg mfg, HcSource given, double exit, const MfgWenoStage *stage, double floor) {
   MfgWeno w = mfg->scheme_data;
+  HcGrid g = mfg->grid;
 
   PetscFunctionBeginUser;
   PetscCall(HcFieldExchange(w->state, HC_STAR));
-  PetscCall(MfgFillGhosts(mfg, w->state, 0, MFG_WENO_WIDTH, 0, mfg->boundary_m, t));
+  PetscCall(MfgFillGhosts(mfg, w->state, 0, MFG_WENO_WIDTH, exit, given, stage->from));
+  if (stage->number == 0 || !given || !HcSourceUsesTime(given)) PetscFunctionReturn(0);
+  for (int face = 0; face < 2 * g->dim; face++)
+    if (g->boundary[face] == HC_GIVEN && HcGridAtEdge(g, face)) PetscCall(given_ghosts(mfg, given, face, stage, floor));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode MfgWenoGhostsU(Mfg mfg, const MfgWenoStage *stage) {
+  PetscFunctionBeginUser;
+  PetscCall(ghosts(mfg, mfg->boundary_u, mfg->exit_cost, stage, -PETSC_INFINITY));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode MfgWenoGhostsM(Mfg mfg, const MfgWenoStage *stage) {
+  PetscFunctionBeginUser;
+  PetscCall(ghosts(mfg, mfg->boundary_m, 0, stage, 0));
   PetscFunctionReturn(0);
 }
 
@@ -136,7 +174,7 @@ static PetscErrorCode cost_rate(Mfg mfg, PetscInt level, double *rate) {
 
   PetscFunctionBeginUser;
   HcFieldFromArray(w->state, 0, MfgLevel(mfg, mfg->u, level));
-  PetscCall(MfgWenoGhostsU(mfg, mfg->dt * level));
+  PetscCall(MfgWenoGhostsU(mfg, &(MfgWenoStage){.from = mfg->dt * level}));
   PetscCall(MfgRunningCost(mfg, mfg->dt * level, m, w->change));
   for (PetscInt k = 0; k < g->n[2]; k++)
     for (PetscInt j = 0; j < g->n[1]; j++) {

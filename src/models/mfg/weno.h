@@ -98,9 +98,15 @@ int MfgWenoTimeWeights(PetscInt steps, PetscInt n, double at, PetscInt *first, d
 /** out = x^e elementwise for x >= 0, taken as 0 at x = 0 where e < 0; by square roots where 4e is an integer. */
 void MfgWenoPower(PetscInt n, const double *x, double e, double *out);
 
-/** Fill the ghosts of w->state, that holds u (or m), at time t. */
-PetscErrorCode MfgWenoGhostsU(Mfg mfg, double t);
-PetscErrorCode MfgWenoGhostsM(Mfg mfg, double t);
+/** A stage of a Runge-Kutta step: 0, 1, 2, and the times between which the step leads. */
+typedef struct {
+  int number;
+  double from, to;
+} MfgWenoStage;
+
+/** Fill the ghosts of w->state, that holds u (or m), for a stage; stage 0 is the solution at `from`. */
+PetscErrorCode MfgWenoGhostsU(Mfg mfg, const MfgWenoStage *stage);
+PetscErrorCode MfgWenoGhostsM(Mfg mfg, const MfgWenoStage *stage);
 
 PetscErrorCode MfgWenoWallsCreate(Mfg mfg);
 PetscErrorCode MfgWenoWallsDestroy(MfgWeno w);

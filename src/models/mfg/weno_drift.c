@@ -150,7 +150,7 @@ PetscErrorCode MfgWenoDriftLevel(Mfg mfg, PetscInt level, MfgWenoDrift *drift) {
 
   PetscFunctionBeginUser;
   HcFieldFromArray(w->state, 0, MfgLevel(mfg, mfg->u, level));
-  PetscCall(MfgWenoGhostsU(mfg, mfg->dt * level));
+  PetscCall(MfgWenoGhostsU(mfg, &(MfgWenoStage){.from = mfg->dt * level}));
   for (PetscInt k = 0; k < g->n[2]; k++)
     for (PetscInt j = 0; j < g->n[1]; j++) {
       ptrdiff_t o = MfgWenoOffset(drift->b, j, k);

@@ -183,18 +183,19 @@ static const MfgWenoDrift *drift_at(Mfg mfg, PetscInt n, double at, double *spee
   return &w->stage;
 }
 
-/* One stage from w->state at `from` levels, to be weighted `share` in the step's total flux. */
-static PetscErrorCode stage(
-  Mfg mfg, PetscInt n, double from, double tau, double share, const double *start, double total, double *speed) {
+/* Stage `number` of a step between the times `from` and `to`, in levels, of interval n; `start` is the step's first value. */
+static PetscErrorCode stage(Mfg mfg, PetscInt n, int number, double from, double to, const double *start, double *speed) {
+  static const double shares[3] = {1, 0.25, 2.0 / 3},
+                      totals[3] = {1.0 / 6, 1.0 / 6, 2.0 / 3}; /* of the stage; of its flux in the step */
   MfgWeno w = mfg->scheme_data;
   HcGrid g = mfg->grid;
+  double at = number == 0 ? from : number == 1 ? to : 0.5 * (from + to), tau = mfg->dt * (to - from), least;
   PetscBool any;
-  double least;
 
   PetscFunctionBeginUser;
-  const MfgWenoDrift *drift = drift_at(mfg, n, from, speed);
-  PetscCall(MfgWenoGhostsM(mfg, mfg->dt * from));
-  PetscCall(MfgDensitySource(mfg, mfg->dt * from, w->source, &any));
+  const MfgWenoDrift *drift = drift_at(mfg, n, at, speed);
+  PetscCall(MfgWenoGhostsM(mfg, &(MfgWenoStage){number, mfg->dt * from, mfg->dt * to}));
+  PetscCall(MfgDensitySource(mfg, mfg->dt * at, w->source, &any));
   flux_high(mfg, drift->b);
   MfgWenoFluxWalls(mfg, drift, w->high);
   least = euler(mfg, tau, any ? w->source : NULL);
@@ -205,11 +206,11 @@ static PetscErrorCode stage(
   }
   for (PetscInt q = 0; q < w->ncrossing; q++) {
     const MfgWenoCrossing *c = &w->crossing[q];
-    w->crossed[q] += total * tau * c->area * w->high->c[c->d][c->o];
+    w->crossed[q] += totals[number] * tau * c->area * w->high->c[c->d][c->o];
   }
   if (any)
-    for (size_t c = 0; c < mfg->cells; c++) w->gain[c] += total * tau * w->source[c];
-  combine(mfg, start, share);
+    for (size_t c = 0; c < mfg->cells; c++) w->gain[c] += totals[number] * tau * w->source[c];
+  combine(mfg, start, shares[number]);
   PetscFunctionReturn(0);
 }
 
@@ -279,7 +280,6 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
       "the explicit scheme needs more than a million substeps at time %g: use scheme upwind, which is implicit",
       mfg->dt * (double)n);
     parts = PetscMax(parts, (PetscInt)PetscCeilReal(limit / aim));
-    double tau = mfg->dt / (double)parts;
     const double *start = MfgLevel(mfg, mfg->m, n);
     HcFieldFromArray(w->state, 0, start);
     PetscCall(PetscArrayzero(w->crossed, w->ncrossing));
@@ -290,9 +290,7 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
         HcFieldToArray(w->state, 0, w->start);
         start = w->start;
       }
-      PetscCall(stage(mfg, n, a, tau, 1, start, 1.0 / 6, &speed));
-      PetscCall(stage(mfg, n, b, tau, 0.25, start, 1.0 / 6, &speed));
-      PetscCall(stage(mfg, n, 0.5 * (a + b), tau, 2.0 / 3, start, 2.0 / 3, &speed));
+      for (int number = 0; number < 3; number++) PetscCall(stage(mfg, n, number, a, b, start, &speed));
     }
     if (!is_finite(w->state)) speed = PETSC_INFINITY;
     /* the drift between levels may be faster than at both */

@@ -254,13 +254,14 @@ static PetscErrorCode substeps(Mfg mfg, PetscInt n, double *speed, PetscInt *par
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode stage(Mfg mfg, PetscInt n, double at, double *speed) {
+/* Stage `number` of a step between the times `from` and `to`, in levels, of interval n. */
+static PetscErrorCode stage(Mfg mfg, PetscInt n, int number, double from, double to, double *speed) {
   const double *cost;
   double local;
 
   PetscFunctionBeginUser;
-  PetscCall(MfgWenoGhostsU(mfg, mfg->dt * at));
-  PetscCall(MfgWenoCost(mfg, n, at, &cost));
+  PetscCall(MfgWenoGhostsU(mfg, &(MfgWenoStage){number, mfg->dt * from, mfg->dt * to}));
+  PetscCall(MfgWenoCost(mfg, n, number == 0 ? from : number == 1 ? to : 0.5 * (from + to), &cost));
   right_hand_side(mfg, cost, &local);
   *speed = PetscMax(*speed, local);
   PetscFunctionReturn(0);
@@ -275,7 +276,7 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
 
   PetscFunctionBeginUser;
   HcFieldFromArray(w->state, 0, next);
-  PetscCall(stage(mfg, n, (double)(n + 1), &speed));
+  PetscCall(stage(mfg, n, 0, (double)(n + 1), (double)n, &speed));
   PetscCall(substeps(mfg, n, &speed, &needed));
   for (PetscBool first = PETSC_TRUE; parts < needed; first = PETSC_FALSE) {
     parts = needed;
@@ -289,11 +290,11 @@ static PetscErrorCode interval(Mfg mfg, PetscInt n) {
         HcFieldToArray(w->state, 0, w->start);
         start = w->start;
       }
-      if (q || !first) PetscCall(stage(mfg, n, from, &speed)); /* else done above */
+      if (q || !first) PetscCall(stage(mfg, n, 0, from, to, &speed)); /* else done above */
       combine(mfg, start, 1, tau);
-      PetscCall(stage(mfg, n, to, &speed));
+      PetscCall(stage(mfg, n, 1, from, to, &speed));
       combine(mfg, start, 0.25, tau);
-      PetscCall(stage(mfg, n, 0.5 * (from + to), &speed));
+      PetscCall(stage(mfg, n, 2, from, to, &speed));
       combine(mfg, start, 2.0 / 3, tau);
     }
     PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &speed, 1, MPI_DOUBLE, MPI_MAX, mfg->grid->comm));
