@@ -16,9 +16,11 @@ typedef struct HcDiffusion_ *HcDiffusion;
 /** How the ghosts of a field are filled at time t (exchange included). */
 typedef PetscErrorCode (*HcFillGhosts)(void *ctx, double t, HcField u);
 
-/** An implicit operator I - c Lap of this order on fields of component 0 and width >= order/2.
- * The system is matrix-free; the preconditioner is built on the second-order operator, to which it is spectrally equivalent
- * (ratio at most 1.52), so the iteration count depends neither on the grid nor on c. KSP options have the prefix `diffusion_`.
+/** An implicit operator I - c Lap of this order on fields of component 0 and width >= order/2. It is matrix-free; KSP options
+ * have the prefix `diffusion_`, default conjugate gradients. Where c is so large against h^2 that these would take hundreds of
+ * iterations, an algebraic multigrid (hypre, else GAMG) on the second-order operator preconditions them: that is spectrally
+ * equivalent (ratio at most 1.52), so the number of iterations is bounded for every grid and c. -diffusion_pc_type overrides the
+ * choice.
  * @param rule how ghosts beyond each domain face depend on the interior: HC_FILL_NONE at periodic faces and where they are
  *             given values, else EVEN, COPY, LINEAR or CUBIC
  * @param fill,ctx fill all ghosts, given values included
@@ -26,8 +28,8 @@ typedef PetscErrorCode (*HcFillGhosts)(void *ctx, double t, HcField u);
 PetscErrorCode HcDiffusionCreate(
   HcGrid grid, PetscInt order, PetscInt width, const HcFill rule[6], HcFillGhosts fill, void *ctx, HcDiffusion *d);
 PetscErrorCode HcDiffusionDestroy(HcDiffusion *d);
-/** Estimated bytes on this rank, matrix and preconditioner included. */
-double HcDiffusionBytes(HcGrid grid, PetscInt width);
+/** Estimated bytes on this rank for solves up to this c, matrix and preconditioner included. */
+double HcDiffusionBytes(HcGrid grid, PetscInt order, PetscInt width, double c);
 
 /** out = scale Lap u on owned cells; fills the ghosts of u. */
 PetscErrorCode HcDiffusionApply(HcDiffusion d, double t, double scale, HcField u, HcField out);

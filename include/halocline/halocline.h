@@ -1,5 +1,6 @@
 /* Halocline: every public header. */
 #pragma once
+#include "diffusion.h"
 #include "error.h"
 #include "expression.h"
 #include "grid.h"
@@ -7,4 +8,5 @@
 #include "model.h"
 #include "options.h"
 #include "run.h"
+#include "timestep.h"
 #include "weno.h"

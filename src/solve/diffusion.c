@@ -14,6 +14,8 @@ struct HcDiffusion_ {
   HcFill rule[6];
   HcFillGhosts fill;
   void *ctx;
+  PetscBool chosen; /* by the user: the preconditioner */
+  PetscBool multigrid;
   double c;          /* of the operator */
   double c_prepared; /* of the preconditioner; 0 before the first */
   HcField work;      /* for ghosts of Krylov vectors */
@@ -23,6 +25,16 @@ struct HcDiffusion_ {
 };
 
 double HcSecondDifferenceBound(PetscInt order) { return order == 2 ? 4.0 : order == 4 ? 16. / 3. : 272. / 45.; }
+
+/* Above this condition number a preconditioner pays. Without one conjugate gradients take some 12 sqrt(condition) iterations of
+ * 15 ns a cell for ten digits; with algebraic multigrid about 8 of 1 us, and its set-up. */
+#define CONDITION_MULTIGRID 1000.0
+
+static double condition(HcGrid g, PetscInt order, double c) {
+  double sum = 0;
+  for (int d = 0; d < g->dim; ++d) sum += 1 / (g->h[d] * g->h[d]);
+  return 1 + c * HcSecondDifferenceBound(order) * sum;
+}
 
 void HcSecondDifferenceAdd(PetscInt order, size_t n, const double *f, ptrdiff_t s, double scale, double *restrict out) {
   if (order == 2) {
@@ -123,6 +135,44 @@ static PetscErrorCode prepare(HcDiffusion d) {
   PetscFunctionReturn(0);
 }
 
+static PetscErrorCode create_matrix(HcDiffusion d) {
+  HcGrid grid = d->grid;
+  const PetscInt n = HcGridLocalCells(grid);
+  PetscFunctionBeginUser;
+  PetscCall(
+    MatCreateAIJ(grid->comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, 2 * grid->dim + 1, NULL, 2 * grid->dim, NULL, &d->P));
+  PetscCall(MatSetOption(d->P, MAT_NEW_NONZERO_ALLOCATION_ERR, PETSC_TRUE));
+  PetscCall(KSPSetOperators(d->ksp, d->A, d->P));
+  PetscFunctionReturn(0);
+}
+
+/* Take the preconditioner that suits this c, and its matrix where it needs one. */
+static PetscErrorCode choose_preconditioner(HcDiffusion d) {
+  const PetscBool multigrid = condition(d->grid, d->order, d->c) > CONDITION_MULTIGRID ? PETSC_TRUE : PETSC_FALSE;
+  PC pc;
+  PetscBool none;
+  PetscFunctionBeginUser;
+  PetscCall(KSPGetPC(d->ksp, &pc));
+  if (!d->chosen && multigrid != d->multigrid) {
+#ifdef PETSC_HAVE_HYPRE
+    PetscCall(PCSetType(pc, multigrid ? PCHYPRE : PCNONE));
+#else
+    PetscCall(PCSetType(pc, multigrid ? PCGAMG : PCNONE));
+#endif
+    PetscCall(KSPSetFromOptions(d->ksp));
+    d->multigrid = multigrid;
+    d->c_prepared = 0;
+  }
+  PetscCall(PetscObjectTypeCompare((PetscObject)pc, PCNONE, &none));
+  if (none) PetscFunctionReturn(0);
+  if (!d->P) PetscCall(create_matrix(d));
+  /* One for another c of the same size serves as well: the ratio of the two spectra lies between 1 and c/c'. */
+  const PetscBool old = d->c_prepared > 0 && d->c < 1.25 * d->c_prepared && d->c > 0.8 * d->c_prepared ? PETSC_TRUE : PETSC_FALSE;
+  if (!old) PetscCall(prepare(d));
+  PetscCall(KSPSetReusePreconditioner(d->ksp, old));
+  PetscFunctionReturn(0);
+}
+
 /* Vectors and matrices, at the first solve: until then an operator costs nothing. */
 static PetscErrorCode allocate(HcDiffusion d) {
   HcGrid grid = d->grid;
@@ -133,10 +183,7 @@ static PetscErrorCode allocate(HcDiffusion d) {
   PetscCall(VecDuplicate(d->x, &d->b));
   PetscCall(MatCreateShell(grid->comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, d, &d->A));
   PetscCall(MatShellSetOperation(d->A, MATOP_MULT, (void (*)(void))multiply));
-  PetscCall(
-    MatCreateAIJ(grid->comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, 2 * grid->dim + 1, NULL, 2 * grid->dim, NULL, &d->P));
-  PetscCall(MatSetOption(d->P, MAT_NEW_NONZERO_ALLOCATION_ERR, PETSC_TRUE));
-  PetscCall(KSPSetOperators(d->ksp, d->A, d->P));
+  PetscCall(KSPSetOperators(d->ksp, d->A, d->A));
   PetscFunctionReturn(0);
 }
 
@@ -161,13 +208,10 @@ PetscErrorCode HcDiffusionCreate(
   PetscCall(KSPSetType(d->ksp, symmetric ? KSPCG : KSPGMRES));
   PetscCall(KSPSetNormType(d->ksp, KSP_NORM_UNPRECONDITIONED));
   if (!symmetric) PetscCall(KSPSetPCSide(d->ksp, PC_RIGHT));
-  PetscCall(KSPSetTolerances(d->ksp, 1e-10, PETSC_DEFAULT, PETSC_DEFAULT, 200));
+  PetscCall(KSPSetTolerances(d->ksp, 1e-10, PETSC_DEFAULT, PETSC_DEFAULT, 2000));
   PetscCall(KSPGetPC(d->ksp, &pc));
-#ifdef PETSC_HAVE_HYPRE
-  PetscCall(PCSetType(pc, PCHYPRE));
-#else
-  PetscCall(PCSetType(pc, PCGAMG));
-#endif
+  PetscCall(PCSetType(pc, PCNONE));
+  PetscCall(PetscOptionsHasName(NULL, "diffusion_", "-pc_type", &d->chosen));
   PetscCall(KSPSetFromOptions(d->ksp));
   *out = d;
   PetscFunctionReturn(0);
@@ -186,11 +230,13 @@ PetscErrorCode HcDiffusionDestroy(HcDiffusion *d) {
   PetscFunctionReturn(0);
 }
 
-/* Matrix rows of 2 dim + 1 entries of 12 bytes, hypre's copy of it, a hierarchy of 1.5 times that (its operator complexity
- * on Laplacians), six Krylov vectors. */
-double HcDiffusionBytes(HcGrid g, PetscInt width) {
-  const double cells = (double)HcGridLocalCells(g);
-  return HcFieldBytes(g, 1, width) + cells * ((2 * g->dim + 1) * 12.0 * (1 + 1 + 1.5) + 6 * 8.0);
+/* Six Krylov vectors; with multigrid a matrix of 2 dim + 1 entries of 12 bytes a row, the preconditioner's copy of it, and a
+ * hierarchy whose size was measured: 5.5 matrices with hypre, and some 3 more where blocks have neighbours. */
+double HcDiffusionBytes(HcGrid g, PetscInt order, PetscInt width, double c) {
+  const double cells = (double)HcGridLocalCells(g), matrix = (2 * (double)g->dim + 1) * 12;
+  double bytes = HcFieldBytes(g, 1, width) + cells * 6 * 8;
+  if (condition(g, order, c) > CONDITION_MULTIGRID) bytes += cells * matrix * (g->size > 1 ? 9 : 6.5);
+  return bytes;
 }
 
 PetscErrorCode HcDiffusionSolve(HcDiffusion d, double t, double c, HcField rhs, HcField u, PetscInt *iterations) {
@@ -202,13 +248,7 @@ PetscErrorCode HcDiffusionSolve(HcDiffusion d, double t, double c, HcField rhs, 
   HcTimerStart(HC_TIMER_SOLVE);
   if (!d->A) PetscCall(allocate(d));
   d->c = c;
-  /* A preconditioner for another c of the same size serves as well: the ratio of the two spectra lies between 1 and c/c'. */
-  if (d->c_prepared == 0 || c > 1.25 * d->c_prepared || c < 0.8 * d->c_prepared) {
-    PetscCall(prepare(d));
-    PetscCall(KSPSetReusePreconditioner(d->ksp, PETSC_FALSE));
-  } else {
-    PetscCall(KSPSetReusePreconditioner(d->ksp, PETSC_TRUE));
-  }
+  PetscCall(choose_preconditioner(d));
   PetscCall(d->fill(d->ctx, t, u));
   PetscCall(VecGetArrayWrite(d->b, &r));
   laplacian(d->order, u, -1, c, r, g->n[0], g->n[0] * g->n[1]);

@@ -89,7 +89,8 @@ static PetscErrorCode eigenfunctions(PetscInt dim, HcBoundary boundary, PetscInt
     fill(u, 0, 0);
     PetscCall(HcDiffusionSolve(test.d, 0, c, out, u, &its));
     *most = PetscMax(*most, its);
-    /* residual below 1e-10 of the rhs in the 2-norm, so the error in the maximum below 1e-10 |rhs|_2 <= 1e-10 sqrt(N) |rhs|_max */
+    /* residual below 1e-10 of the rhs in the 2-norm, so the error in the maximum below 1e-10 |rhs|_2 <= 1e-10 sqrt(N) |rhs|_max
+     */
     tap_near(worst_difference(u, 1, 0) / (1 + c * lambda), 0, 1e-10 * sqrt(HcGridTotalCells(g)), "solution of an implicit step");
   }
   PetscCall(HcDiffusionDestroy(&test.d));
@@ -115,7 +116,8 @@ static PetscErrorCode faces(HcBoundary boundary) {
   fill(rhs, 0, 3);
   fill(u, 1, 1);
   PetscCall(HcDiffusionSolve(test.d, 0, 0.05, rhs, u, NULL));
-  tap_near(worst_difference(u, 0, 3), 0, 3e-10 * sqrt(HcGridTotalCells(g)), boundary == HC_GIVEN ? "given faces" : "extrapolating faces");
+  tap_near(worst_difference(u, 0, 3), 0, 3e-10 * sqrt(HcGridTotalCells(g)),
+    boundary == HC_GIVEN ? "given faces" : "extrapolating faces");
   PetscCall(HcDiffusionDestroy(&test.d));
   PetscCall(HcFieldDestroy(&u));
   PetscCall(HcFieldDestroy(&rhs));

@@ -31,7 +31,8 @@ static PetscErrorCode implicit(void *ctx, double t, HcField u, HcField out) {
   PetscFunctionBeginUser;
   for (int q = 0; q < u->components; ++q)
     for (PetscInt j = 0; j < u->grid->n[1]; ++j)
-      for (PetscInt i = 0; i < u->grid->n[0]; ++i) out->c[q][i + j * out->stride[1]] = -test->split * u->c[q][i + j * u->stride[1]];
+      for (PetscInt i = 0; i < u->grid->n[0]; ++i)
+        out->c[q][i + j * out->stride[1]] = -test->split * u->c[q][i + j * u->stride[1]];
   PetscFunctionReturn(0);
 }
 
@@ -119,7 +120,8 @@ static PetscErrorCode choices(HcField u, HcField v) {
   for (int m = 0; m < 2; ++m) {
     const HcMethod method = m ? HC_SSPRK54 : HC_SSPRK3;
     Test plain = {0}, test = {.choice = 0.1, .refuse_above = 0.06};
-    const HcSystem fixed = {.ctx = &plain, .stage = stage}, chosen = {.ctx = &test, .stage = stage, .choose = choose, .check = check};
+    const HcSystem fixed = {.ctx = &plain, .stage = stage},
+                   chosen = {.ctx = &test, .stage = stage, .choose = choose, .check = check};
     HcStepper s;
     double dt = 0.05, worst = 0;
     PetscCall(HcStepperCreate(method, u, &s));

@@ -7,7 +7,6 @@
 const char *const HjVariables[HJ_VARIABLES] = {"x", "y", "z", "t", "px", "py", "pz"};
 
 static inline double max2(double a, double b) { return a > b ? a : b; }
-static inline double min2(double a, double b) { return a < b ? a : b; }
 
 /* start + the sum of the derivatives */
 static void sum_row(int dim, PetscInt n, const double *const p[3], double start, double *restrict out) {

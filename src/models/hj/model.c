@@ -174,7 +174,11 @@ static PetscErrorCode hj_plan(void *ctx, HcPlan *plan) {
   double bytes = HcFieldBytes(g, 1, hj->width) + HcStepperBytes(hj->method, g, 1, hj->width);
   PetscFunctionBeginUser;
   if (hj->flux == HJ_GLOBAL_LAX_FRIEDRICHS) bytes += HcFieldBytes(g, 1 + (int)g->dim, 0);
-  if (hj->implicit) bytes += HcDiffusionBytes(g, hj->width);
+  if (hj->implicit) {
+    /* dt is at most this, and the diagonal coefficient of the implicit stages below 1/2 */
+    const double dt = hj->end / (hj->steps ? (double)hj->steps : STEPS_LEAST);
+    bytes += HcDiffusionBytes(g, hj->diffusion_order, hj->width, 0.5 * dt * hj->viscosity);
+  }
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_DOUBLE, MPI_MAX, g->comm));
   plan->dim = g->dim;
   for (int d = 0; d < 3; ++d) plan->cells[d] = g->cells[d];
