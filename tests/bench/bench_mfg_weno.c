@@ -18,7 +18,7 @@ typedef struct {
 } Case;
 
 static const Case cases[] = {
-  {"1d_400", 1, "400", 40, "0.02", ""},
+  {"1d_400", 1, "400", 40, "0.016", ""},
   {"2d_256^2", 2, "256,256", 8, "0.004", ""},
   {"2d_256^2_order4", 2, "256,256", 8, "0.004", "  diffusion_order: 4\n"},
   {"2d_256^2_power_1.5", 2, "256,256", 8, "0.004", "  hamiltonian: power\n  exponent: 1.5\n"},
