@@ -5,7 +5,8 @@
  * interval is beyond the stability limit. The frozen equation's values at stage times come from cubic interpolation in time,
  * one order more than the march needs. The value function's Hamiltonian is Jiang & Peng's with local Lax-Friedrichs
  * dissipation (weno_hjb.c); the density's equation is in conservative finite-difference form (weno_fp.c). Cells near walls and
- * exits take the upwind scheme's first-order monotone formulas in the directions concerned (weno_walls.c).
+ * exits take the upwind scheme's first-order monotone formulas in the directions concerned (weno_walls.c): order five holds in
+ * periodic boxes, between plain reflecting walls where the data are even about them, and at given faces.
  */
 #include "weno.h"
 #include "grid/source.h"

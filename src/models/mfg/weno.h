@@ -23,7 +23,7 @@
 typedef struct {
   PetscInt i;       /* in its row */
   int low;          /* bit d: direction d is first order */
-  PetscInt face[6]; /* x-,x+,...: index into MfgWeno.face[d]; -1 a face of high order, -2 closed */
+  PetscInt face[6]; /* x-,x+,...: number among all directions' first-order faces; -1 a face of high order, -2 closed */
 } MfgWenoCell;
 
 /** Faces of one direction that take first-order fluxes. */
@@ -83,7 +83,7 @@ typedef struct {
 } * MfgWeno;
 
 #define MFG_WENO_ROWS 24
-/** Scratch row q, 64-byte aligned, with room for ghosts: index -8..n0+7. */
+/** Scratch row q, with room for ghosts: index -8..n0+7. */
 static inline double *MfgWenoRow(MfgWeno w, int q) { return w->row + (size_t)q * w->row_length + 8; }
 
 static inline PetscInt MfgWenoOwned(HcGrid g, PetscInt j, PetscInt k) { return g->n[0] * (j + g->n[1] * k); }
