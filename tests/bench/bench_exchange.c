@@ -1,4 +1,5 @@
-/* Ghost exchange: time a component of a 64^3 (and 512^2) block on each rank, against memcpy of the same bytes. */
+/* Ghost exchange (ranks: 1 2): time a component of a 64^3 (and 512^2) block on each rank, against memcpy of the same bytes. */
+#include "bench.h"
 #include <halocline/grid.h>
 #include <halocline/run.h>
 #include <stdlib.h>
@@ -19,7 +20,7 @@ static double median(int n, double *v) {
 static void report(const char *name, double value, const char *unit, const char *note) {
   PetscMPIInt rank;
   MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
-  if (rank == 0) printf("%-34s %12.4g %-8s %s\n", name, value, unit, note);
+  if (rank == 0) bench_print(name, value, unit, note);
 }
 
 /* Median over repeats of the slowest rank's time of copying `bytes` that are in cache. */

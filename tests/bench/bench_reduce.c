@@ -1,4 +1,5 @@
 /* Reductions: nanoseconds a value in the second-level cache and in memory, against a plain loop. */
+#include "bench.h"
 #include <halocline/grid.h>
 #include <halocline/run.h>
 #include <stdlib.h>
@@ -18,7 +19,7 @@ static double median(double *v) {
 static void report(const char *name, double value, const char *unit, const char *note) {
   PetscMPIInt rank;
   MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
-  if (rank == 0) printf("%-34s %12.4g %-8s %s\n", name, value, unit, note);
+  if (rank == 0) bench_print(name, value, unit, note);
 }
 
 /* What a careless sum costs: one addition after the other. */

@@ -28,6 +28,11 @@ TARGETS = {
     "weno_rhs_3d_*": 10.0,
     "hj_rhs_3d*": 10.0,
     "hj_step_3d*": 40.0,
+    "mfg_implicit_1d*": 0.3,
+    "mfg_implicit_[23]d*": 5.0,
+    "mfg_explicit_*": 0.3,
+    "mfg_weno_[123]d*": 300.0,
+    "mfg_solve_1d_100x50*": 30.0,
 }
 MORE_IS_BETTER = {"GB/s", "GFlop/s", "%", "cells/s"}
 
