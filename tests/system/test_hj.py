@@ -70,7 +70,7 @@ def test_order_in_3d(tmp_path, weights, coarse):
 FORMULAS = [
     ([1], 160, "-cos(px+1) + 0.1*px^3/(1+px^2)", "-cos(pi*x)/3", 0.05),
     ([1, 1.25], 80, "sqrt(1+px^2+2*py^2) + sin(px-py)/3 + px*py/5", "0.1*sin(pi*x+0.5)*cos(pi*y) + 0.1*cos(pi*(x+y))", 0.05),
-    ([1, 1.25, 1.125], 28, "sqrt(1+px^2+2*py^2+pz^2) + sin(px-py+pz)/3", "0.1*sin(pi*x+0.5)*cos(pi*y) + 0.1*cos(pi*(x+z))", 0.1),
+    ([1, 1.25, 1.125], 32, "sqrt(1+px^2+2*py^2+pz^2) + sin(px-py+pz)/3", "0.1*sin(pi*x+0.5)*cos(pi*y) + 0.1*cos(pi*(x+z))", 0.1),
 ]
 
 
