@@ -100,8 +100,8 @@ static inline PetscInt HcInterpolationWidth(HcInterpolation rule) { return rule 
 PetscErrorCode HcParticlesInterpolate(HcParticles p, HcField f, int c, HcInterpolation rule, double *out);
 /** Add to component c of f (width >= 1) the weights of all particles divided by the cell volume, spread linearly over the 2^dim
  * nearest centres; what falls beyond a non-periodic face goes to the cell at the face. The integral is the total weight. Added as
- * whole multiples of a small unit: the same bits on any number of ranks; error below 2^-52 of the total weight a cell. Ghosts are
- * zero afterwards. Collective. */
+ * whole multiples of 2^-61 or more of the number of particles times the largest weight: the same bits on any number of ranks.
+ * Ghosts of f are left alone. Collective. */
 PetscErrorCode HcParticlesDeposit(HcParticles p, HcField f, int c);
 
 /* ---- files ------------------------------------------------------------------------------------------------------ */

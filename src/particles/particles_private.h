@@ -58,6 +58,31 @@ static inline uint64_t hc_hash(uint64_t z) {
 /** The least double in [lower, upper] whose HcGridCellOf() in direction d is `cell` or above. */
 double hc_cell_edge(HcGrid g, int d, PetscInt cell);
 
+/** x, or if rounding has put it on another cell's side, the nearest position that is the cell's by the rule of ownership. */
+static inline double hc_into_cell(HcGrid g, int d, PetscInt cell, double x) {
+  const PetscInt now = HcGridCellOf(g, d, x);
+  if (now > cell) return nextafter(hc_cell_edge(g, d, cell + 1), -INFINITY);
+  return now < cell ? hc_cell_edge(g, d, cell) : x;
+}
+
+/** A field to be interpolated at positions. */
+typedef struct {
+  HcField f;
+  HcInterpolation rule;
+  double lower[3], per_h[3];
+} HcProbe;
+
+static inline HcProbe hc_probe(HcField f, HcInterpolation rule) {
+  HcProbe p = {.f = f, .rule = rule};
+  for (int d = 0; d < 3; ++d) p.lower[d] = f->grid->lower[d], p.per_h[d] = 1. / f->grid->h[d];
+  return p;
+}
+
+/** out[k][q] = component c0+k at x[.][q], k < nc, q < n <= HC_SCAN_BLOCK. The value depends on the position alone, not on the rank
+ * that computes it.
+ * @param missing NULL: all positions are in the block; else missing[q] = 1 where the field is not at hand on this rank */
+void hc_probe_values(const HcProbe *p, int c0, int nc, PetscInt n, const double *const x[], double *const out[], uint8_t *missing);
+
 /** The power of two by which values up to `most` are multiplied so that whole multiples sum below 2^bits for `count` of them. */
 static inline double hc_fixed_scale(double most, double count, int bits) {
   int e;
