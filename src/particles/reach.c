@@ -2,7 +2,7 @@
 #include <halocline/run.h>
 #include <string.h>
 
-enum { TAG = 5120 };
+enum { TAG = 5120, PART_VALUES = 32768, PART_LANES = 256 };
 
 static HcSpan owned_by(const HcReach *r, PetscInt b) {
   HcGrid g = r->grid;
@@ -94,7 +94,8 @@ static PetscErrorCode mail_open(const HcReach *r, PetscBool to_owner, size_t lan
     const size_t mine = b == me ? 0 : nodes_between(r, me, b), theirs = b == me ? 0 : nodes_between(r, b, me);
     m->send_at[b + 1] = m->send_at[b] + lanes * (to_owner ? mine : theirs);
     m->recv_at[b + 1] = m->recv_at[b] + lanes * (to_owner ? theirs : mine);
-    PetscCheck(lanes * PetscMax(mine, theirs) <= PETSC_MPI_INT_MAX, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "Message too long");
+    PetscCheck(
+      lanes * PetscMax(mine, theirs) <= PETSC_MPI_INT_MAX, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "Message too long");
   }
   const size_t recv = m->recv_at[blocks];
   PetscCall(PetscMalloc1(recv + m->send_at[blocks] + 1, &m->buffer));
@@ -102,8 +103,8 @@ static PetscErrorCode mail_open(const HcReach *r, PetscBool to_owner, size_t lan
   for (PetscInt b = 0; b < blocks; ++b) {
     const PetscMPIInt n = (PetscMPIInt)(m->recv_at[b + 1] - m->recv_at[b]);
     if (n > 0)
-      PetscCallMPI(MPI_Irecv(m->buffer + m->recv_at[b], n, MPI_DOUBLE, rank_of(g, r->d, b), TAG + r->d, g->comm,
-        &m->request[m->nrequests++]));
+      PetscCallMPI(MPI_Irecv(
+        m->buffer + m->recv_at[b], n, MPI_DOUBLE, rank_of(g, r->d, b), TAG + r->d, g->comm, &m->request[m->nrequests++]));
   }
   m->nreceives = m->nrequests;
   PetscFunctionReturn(0);
@@ -131,6 +132,35 @@ static PetscErrorCode mail_close(Mail *m) {
   PetscFunctionBeginUser;
   PetscCall(PetscFree(m->buffer));
   PetscCall(PetscFree3(m->request, m->send_at, m->recv_at));
+  PetscFunctionReturn(0);
+}
+
+/* ---- parts ---- */
+
+/* Nodes of the longest span of any block. */
+static size_t longest_span(const HcReach *r) {
+  const PetscInt cells = r->grid->cells[r->d], block = (cells + r->grid->ranks[r->d] - 1) / r->grid->ranks[r->d];
+  const PetscInt span = block + 2 * (r->reach + 1), most = cells + 2;
+  return (size_t)(periodic(r) && !r->whole ? span : PetscMin(span, most));
+}
+
+static size_t part_lanes(size_t inner) { return PetscMin(inner, (size_t)PART_LANES); }
+
+/* How many outer indices are treated together: several only where whole rows are short. */
+static size_t part_outer(const HcReach *r, size_t inner) {
+  return inner > PART_LANES ? 1 : PetscMax(PART_VALUES / (longest_span(r) * inner), (size_t)1);
+}
+
+size_t hc_reach_part_room(const HcReach *r, size_t inner) { return longest_span(r) * part_lanes(inner) * part_outer(r, inner); }
+
+PetscErrorCode hc_reach_each_part(const HcReach *r, size_t outer, size_t inner, HcPartWork work, void *ctx) {
+  const size_t lanes = part_lanes(inner), together = part_outer(r, inner);
+  PetscFunctionBeginUser;
+  for (size_t o = 0; o < outer; o += together)
+    for (size_t i = 0; i < inner; i += lanes) {
+      const HcPart part = {o, PetscMin(together, outer - o), i, PetscMin(lanes, inner - i), inner};
+      PetscCall(work(ctx, &part));
+    }
   PetscFunctionReturn(0);
 }
 

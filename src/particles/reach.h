@@ -27,6 +27,13 @@ typedef struct {
   size_t o0, no, i0, ni, inner;
 } HcPart;
 
+/** The parts in which an array [outer][.][inner] is best treated: the same on all ranks of a row of blocks, which agree in outer
+ * and inner, and so small that what is fetched stays in the second-level cache. */
+typedef PetscErrorCode (*HcPartWork)(void *ctx, const HcPart *part);
+PetscErrorCode hc_reach_each_part(const HcReach *r, size_t outer, size_t inner, HcPartWork work, void *ctx);
+/** Values in the largest part's spans. */
+size_t hc_reach_part_room(const HcReach *r, size_t inner);
+
 /** out[no][span][ni] from owned[.][owned][inner]. The ranks of this row of blocks call it together with equal parts. */
 PetscErrorCode hc_reach_fetch(const HcReach *r, const HcPart *part, const double *owned, double *out);
 

@@ -1,0 +1,150 @@
+/* Density estimation inside a floor plan: neither binning nor convolution passes a wall. */
+#include "kde_private.h"
+#include "numerics/convolution.h"
+#include <math.h>
+
+PetscErrorCode hc_kde_walls_create(HcKde kde) {
+  HcGrid g = kde->grid;
+  HcField from = kde->spec.plan->open, to;
+  PetscFunctionBeginUser;
+  PetscCall(HcFieldCreate(g, (int)g->dim, 1, &to));
+  kde->open = to;
+  for (int d = 0; d < g->dim; ++d)
+    for (PetscInt k = 0; k < g->n[2]; ++k)
+      for (PetscInt j = 0; j < g->n[1]; ++j)
+        for (PetscInt i = 0; i < g->n[0]; ++i)
+          to->c[d][i + j * to->stride[1] + k * to->stride[2]] =
+            from->c[d][i + j * from->stride[1] + k * from->stride[2]] == 1 &&
+            (g->boundary[2 * d] == HC_PERIODIC || g->start[d] + (d == 0    ? i
+                                                                  : d == 1 ? j
+                                                                           : k) >
+                                                    0);
+  PetscCall(HcFieldExchange(to, HC_BOX));
+  PetscFunctionReturn(0);
+}
+
+/* ---- binning ---- */
+
+/* May mass step from a cell (local indices) to its neighbour above (up = 1) or below in direction d? */
+static int may_pass(HcField open, const PetscInt cell[3], int d, int up) {
+  PetscInt at[3] = {cell[0], cell[1], cell[2]};
+  at[d] += up;
+  return open->c[d][at[0] + at[1] * open->stride[1] + at[2] * open->stride[2]] == 1;
+}
+
+/* From the point's own cell towards one of the 2^dim nodes around it: a step in each direction where that node is another
+ * cell, in any order that walls allow; steps that none allows are left out. */
+static void walk(HcField open, int dim, const int step[3], PetscInt cell[3]) {
+  int left[3] = {step[0], step[1], step[2]};
+  for (int pass = 0; pass < dim; ++pass)
+    for (int d = 0; d < dim; ++d)
+      if (left[d] && may_pass(open, cell, d, left[d] > 0)) {
+        cell[d] += left[d];
+        left[d] = 0;
+      }
+}
+
+int hc_kde_bin_within_walls(HcKde kde, const HcBins *s, const HcPoints *p, double unit, int64_t *bins) {
+  HcGrid g = kde->grid;
+  for (PetscInt q = 0; q < p->n; ++q) {
+    double share[8] = {p->weight ? rint(p->weight[q] * unit) : unit};
+    PetscInt own[3] = {0, 0, 0};
+    int step[3] = {0, 0, 0};
+    for (int d = 0, parts = 1; d < s->dim; ++d, parts *= 2) {
+      double fraction;
+      const double below = HcBinPlace(s, d, p->x[d][q], &fraction), local = below - (double)g->start[d];
+      if (!(local >= -1) || !(local <= (double)(g->n[d] - 1))) return 1;
+      /* half way between two centres lies a face; what is on it belongs to this rank's side */
+      const int lower = (fraction < 0.5 && local >= 0) || local > (double)(g->n[d] - 2);
+      own[d] = (PetscInt)local + (lower ? 0 : 1);
+      step[d] = lower ? 1 : -1;
+      for (int i = 0; i < parts; ++i) {
+        const double away = rint((lower ? fraction : 1 - fraction) * share[i]);
+        share[i + parts] = away;
+        share[i] -= away;
+      }
+    }
+    for (int i = 0; i < 1 << s->dim; ++i) {
+      const int want[3] = {i & 1 ? step[0] : 0, i & 2 ? step[1] : 0, i & 4 ? step[2] : 0};
+      PetscInt cell[3] = {own[0], own[1], own[2]};
+      walk(kde->open, s->dim, want, cell);
+      int64_t at = 0;
+      for (int d = 2; d >= 0; --d) at = at * s->n[d] + (cell[d] + g->start[d] - s->first[d]);
+      bins[at] += (int64_t)share[i];
+    }
+  }
+  return 0;
+}
+
+/* ---- convolution ---- */
+
+typedef struct {
+  const HcReach *r;
+  const HcKernelRow *taps;
+  const double *in, *open;
+  double *out, *fetched, *fetched_open, *line, *stretch;
+} Pass;
+
+/* A row of nodes span.first .. span.last-1: `value` and `open`, the state of the face below each node, at steps of `stride`. The
+ * convolved values of nodes own.first .. own.last-1 go to `out`. Within a stretch the row is continued by its mirror images. A
+ * stretch that the span cuts off ends farther away than the kernel reaches. */
+static void convolve_row(const Pass *pass, HcSpan span, HcSpan own, const double *value, const double *open, size_t stride,
+  double *out, size_t out_stride) {
+  const HcKernelRow *taps = pass->taps;
+  for (PetscInt i = own.first; i < own.last;) {
+    PetscInt a = i, b = i + 1;
+    while (a > span.first && open[(size_t)(a - span.first) * stride] == 1) --a;
+    while (b < span.last && open[(size_t)(b - span.first) * stride] == 1) ++b;
+    const PetscInt end = PetscMin(b, own.last), length = b - a, n = end - i, seen = n + taps->count - 1;
+    PetscInt m = ((i + taps->first - a) % (2 * length) + 2 * length) % (2 * length);
+    for (PetscInt k = 0; k < seen; ++k) {
+      const PetscInt node = a + (m < length ? m : 2 * length - 1 - m);
+      pass->line[k] = value[(size_t)(node - span.first) * stride];
+      if (++m == 2 * length) m = 0;
+    }
+    HcConvolveAlong((size_t)n, (size_t)taps->count, taps->value, pass->line, pass->stretch);
+    for (PetscInt k = 0; k < n; ++k) out[(size_t)(i - own.first + k) * out_stride] = pass->stretch[k];
+    i = end;
+  }
+}
+
+static PetscErrorCode convolve_part(void *ctx, const HcPart *part) {
+  const Pass *pass = ctx;
+  const HcSpan span = hc_reach_span(pass->r), own = hc_reach_owned(pass->r);
+  const size_t rows = (size_t)(span.last - span.first), n = (size_t)(own.last - own.first);
+  PetscFunctionBeginUser;
+  PetscCall(hc_reach_fetch(pass->r, part, pass->in, pass->fetched));
+  PetscCall(hc_reach_fetch(pass->r, part, pass->open, pass->fetched_open));
+  for (size_t o = 0; o < part->no; ++o)
+    for (size_t i = 0; i < part->ni; ++i)
+      convolve_row(pass, span, own, pass->fetched + o * rows * part->ni + i, pass->fetched_open + o * rows * part->ni + i,
+        part->ni, pass->out + (part->o0 + o) * n * part->inner + part->i0 + i, part->inner);
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode hc_kde_convolve_between_walls(HcKde kde, int d, double **v) {
+  HcGrid g = kde->grid;
+  HcKernelRow taps;
+  HcReach r = {.grid = g, .d = d};
+  Pass pass = {.r = &r, .taps = &taps, .in = *v};
+  const size_t inner = (size_t)((d > 0 ? g->n[0] : 1) * (d > 1 ? g->n[1] : 1)), cells = (size_t)HcGridLocalCells(g);
+  double *open;
+  PetscFunctionBeginUser;
+  PetscCall(PetscMalloc2(hc_kde_row_room(kde, d), &taps.value, hc_kde_row_room(kde, d), &taps.work));
+  hc_kde_taps(kde, d, PETSC_FALSE, &taps);
+  r.reach = PetscMax(-taps.first, taps.first + taps.count - 1);
+  const size_t room = hc_reach_part_room(&r, inner);
+  PetscCall(
+    PetscMalloc4(room, &pass.fetched, room, &pass.fetched_open, g->n[d] + taps.count, &pass.line, g->n[d], &pass.stretch));
+  PetscCall(PetscMalloc1(cells, &open));
+  PetscCall(PetscMalloc1(cells, &pass.out));
+  HcFieldToArray(kde->open, d, open);
+  pass.open = open;
+  PetscCall(hc_reach_each_part(&r, cells / (inner * (size_t)g->n[d]), inner, convolve_part, &pass));
+  PetscCall(PetscFree(open));
+  PetscCall(PetscFree4(pass.fetched, pass.fetched_open, pass.line, pass.stretch));
+  PetscCall(PetscFree2(taps.value, taps.work));
+  PetscCall(PetscFree(*v));
+  *v = pass.out;
+  PetscFunctionReturn(0);
+}
