@@ -36,13 +36,15 @@
 
 /** Default cut-off in bandwidths. */
 #define HC_KDE_TRUNCATION 7.7
+/** Default of the largest binning bound that HC_KDE_AUTO takes: kernels 2, 3, 3.5 cells wide (b/h) in 1, 2, 3 dimensions. */
+#define HC_KDE_BINNING_ERROR 0.03
 
 typedef enum { HC_KDE_AUTO, HC_KDE_DIRECT, HC_KDE_BINNED } HcKdeMethod;
 
 typedef struct {
   double bandwidth[3];  /* b_d > 0 in used directions: the standard deviation of the kernel */
   double truncation;    /* (0,37]; 0 means HC_KDE_TRUNCATION */
-  double binning_error; /* HC_KDE_AUTO: the largest binning_bound allowed; 0 means 0.01 */
+  double binning_error; /* HC_KDE_AUTO: the largest binning_bound allowed; 0 means HC_KDE_BINNING_ERROR */
   HcKdeMethod method;
   PetscBool reflect;     /* at non-periodic faces */
   PetscBool renormalise; /* scale each point's kernel so that its sum over centres (images included) is exactly its weight */

@@ -20,7 +20,7 @@ PetscErrorCode HcKdeCreate(HcGrid grid, const HcKdeSpec *spec, HcKde *kde) {
   PetscFunctionBeginUser;
   *kde = NULL;
   if (s.truncation == 0) s.truncation = HC_KDE_TRUNCATION;
-  if (s.binning_error == 0) s.binning_error = 0.01;
+  if (s.binning_error == 0) s.binning_error = HC_KDE_BINNING_ERROR;
   HcRequire(s.truncation > 0 && s.truncation <= 37, HC_EXIT_INPUT, "kernels are cut off at %g bandwidths; allowed is (0,37]",
     s.truncation);
   HcRequire(s.binning_error > 0, HC_EXIT_INPUT, "the binning error is %g; it must be greater than 0", s.binning_error);
@@ -62,8 +62,8 @@ double HcKdeBinningBound(HcKde kde) {
 
 /* Seconds of elementary operations on one core of 2024 with 512-bit vectors, tests/bench/bench_kde.c; only their ratios matter.
  */
-static const double deposit_cost = 0.35e-9, row_cost = 1.5e-9, point_cost = 40e-9, tap_cost = 0.12e-9, node_cost = 4e-9;
-static const double bin_cost[] = {3e-9, 8e-9, 20e-9};
+static const double deposit_cost = 0.35e-9, row_cost = 1.5e-9, point_cost = 35e-9, tap_cost = 0.055e-9, node_cost = 1.5e-9;
+static const double bin_cost[] = {1.1e-9, 3.5e-9, 7.5e-9};
 
 double HcKdeCost(HcKde kde, HcKdeMethod method, double points) {
   HcGrid g = kde->grid;
@@ -94,7 +94,7 @@ double HcKdeBytes(HcKde kde, HcKdeMethod method) {
 /* ---- evaluation ---- */
 
 /* The figures of all ranks that scale the deposits: exact, so that they do not depend on how points are spread. */
-static PetscErrorCode survey(HcGrid g, HcPoints *p) {
+static PetscErrorCode survey(HcGrid g, HcCloud *p) {
   double extreme[2] = {-PETSC_INFINITY, -PETSC_INFINITY}; /* max w, max -w */
   PetscFunctionBeginUser;
   p->points = (double)p->n;
@@ -127,7 +127,7 @@ static void clear(HcField out, int c) {
 }
 
 PetscErrorCode HcKdeEvaluate(HcKde kde, PetscInt n, double *const x[3], const double *weight, HcField out, int c) {
-  HcPoints p = {.n = n, .x = {x[0], x[1], x[2]}, .weight = weight};
+  HcCloud p = {.n = n, .x = {x[0], x[1], x[2]}, .weight = weight};
   PetscFunctionBeginUser;
   PetscCall(survey(kde->grid, &p));
   if (p.points == 0 || p.most == 0) {

@@ -16,7 +16,7 @@ static void split_around(const Shape *s, int d, size_t *outer, size_t *inner) {
 }
 
 /* Bins are in units of unit^-1 of a weight. The sum of all stays below 2^62, a point's below 2^51. */
-static double choose_unit(const HcPoints *p) {
+static double choose_unit(const HcCloud *p) {
   int total, most;
   (void)frexp(p->weighted ? p->total_bound : p->points, &total); /* the sum of weights < 2^total */
   (void)frexp(p->weighted ? p->most : 1, &most);
@@ -25,7 +25,7 @@ static double choose_unit(const HcPoints *p) {
 
 /* ---- binning ---- */
 
-static PetscErrorCode bin(HcKde kde, const HcPoints *p, double unit, Shape *shape, int64_t **bins) {
+static PetscErrorCode bin(HcKde kde, const HcCloud *p, double unit, Shape *shape, int64_t **bins) {
   HcGrid g = kde->grid;
   HcBins b = {.dim = (int)g->dim};
   PetscFunctionBeginUser;
@@ -155,7 +155,7 @@ static PetscErrorCode convolve(HcKde kde, int d, PetscBool keep_ends, Shape *sha
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode hc_kde_binned(HcKde kde, const HcPoints *p, HcField out, int c) {
+PetscErrorCode hc_kde_binned(HcKde kde, const HcCloud *p, HcField out, int c) {
   HcGrid g = kde->grid;
   const PetscBool keep_ends = kde->spec.reflect || kde->spec.plan ? PETSC_FALSE : PETSC_TRUE;
   const double unit = choose_unit(p), scale = (p->weighted ? 1 : p->each) / unit;

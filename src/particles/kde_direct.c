@@ -68,7 +68,7 @@ double hc_kde_direct_bytes(HcKde kde) {
   return 4 * sizeof(double) * (double)halo.n[0] * (double)halo.n[1] * (double)halo.n[2];
 }
 
-static PetscErrorCode add_points(HcKde kde, const HcPoints *p, Levels levels, Halo *halo) {
+static PetscErrorCode add_points(HcKde kde, const HcCloud *p, Levels levels, Halo *halo) {
   HcGrid g = kde->grid;
   HcKernelRow row[3] = {{0}};
   double one = 1;
@@ -116,7 +116,7 @@ static PetscErrorCode collect(HcKde kde, Halo *halo, double **level) {
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode hc_kde_direct(HcKde kde, const HcPoints *p, HcField out, int c) {
+PetscErrorCode hc_kde_direct(HcKde kde, const HcCloud *p, HcField out, int c) {
   HcGrid g = kde->grid;
   const Levels levels = choose_levels(p->total_bound * peak_bound(kde), p->points);
   Halo halo;

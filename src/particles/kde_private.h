@@ -20,7 +20,7 @@ typedef struct {
   double each;
   double points;            /* on all ranks */
   double most, total_bound; /* max |w|, and at least the sum of |w|, over all ranks */
-} HcPoints;
+} HcCloud;
 
 /** Cells from a centre to the farthest one within the cut-off: floor(truncation b/h). */
 PetscInt hc_kde_half_width(HcKde kde, int d);
@@ -44,12 +44,12 @@ void hc_kde_taps(HcKde kde, int d, PetscBool fold, HcKernelRow *taps);
 double hc_kde_direct_bytes(HcKde kde);
 double hc_kde_binned_bytes(HcKde kde);
 
-PetscErrorCode hc_kde_direct(HcKde kde, const HcPoints *p, HcField out, int c);
-PetscErrorCode hc_kde_binned(HcKde kde, const HcPoints *p, HcField out, int c);
+PetscErrorCode hc_kde_direct(HcKde kde, const HcCloud *p, HcField out, int c);
+PetscErrorCode hc_kde_binned(HcKde kde, const HcCloud *p, HcField out, int c);
 
 /** kde->open from the plan. */
 PetscErrorCode hc_kde_walls_create(HcKde kde);
 /** Linear binning that respects walls: shares that would pass a closed face stay in front of it. 0, or 1 as HcBinLinear. */
-int hc_kde_bin_within_walls(HcKde kde, const HcBins *shape, const HcPoints *p, double unit, int64_t *bins);
+int hc_kde_bin_within_walls(HcKde kde, const HcBins *shape, const HcCloud *p, double unit, int64_t *bins);
 /** *v (owned cells, [n2][n1][n0]) is replaced by its convolution in direction d between walls. */
 PetscErrorCode hc_kde_convolve_between_walls(HcKde kde, int d, double **v);

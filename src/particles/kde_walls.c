@@ -44,7 +44,7 @@ static void walk(HcField open, int dim, const int step[3], PetscInt cell[3]) {
       }
 }
 
-int hc_kde_bin_within_walls(HcKde kde, const HcBins *s, const HcPoints *p, double unit, int64_t *bins) {
+int hc_kde_bin_within_walls(HcKde kde, const HcBins *s, const HcCloud *p, double unit, int64_t *bins) {
   HcGrid g = kde->grid;
   for (PetscInt q = 0; q < p->n; ++q) {
     double share[8] = {p->weight ? rint(p->weight[q] * unit) : unit};
