@@ -20,7 +20,7 @@ typedef struct HcParticles_ {
   double *weight;
   double absorbed;                /* number absorbed so far on all ranks, by exits (whole numbers) */
   struct HcMigration_ *migration; /* private: buffers kept between steps */
-} *HcParticles;
+} * HcParticles;
 
 /** The cell of a position in direction d, 0 .. cells-1: the rule by which particles are owned, the same on every rank. */
 static inline PetscInt HcGridCellOf(HcGrid g, int d, double x) {
@@ -44,8 +44,8 @@ double HcParticlesMemory(HcParticles p);
 PetscErrorCode HcParticlesCount(HcParticles p, double *total);
 /** Largest number on a rank over the mean (1 is perfect balance; 1 for an empty set). Collective. */
 PetscErrorCode HcParticlesImbalance(HcParticles p, double *largest_over_mean);
-/** Are all positions finite, in the box and in this rank's block? `id_hash` is a sum over all particles of a mix of the id: equal for
- * equal sets of ids, whatever the ranks. Collective. */
+/** Are all positions finite, in the box and in this rank's block? `id_hash` is a sum over all particles of a mix of the id: equal
+ * for equal sets of ids, whatever the ranks. Collective. */
 PetscErrorCode HcParticlesCheck(HcParticles p, PetscBool *owned, uint64_t *id_hash);
 /** Send every particle to the rank that owns its position (any distance, corners). Positions beyond periodic faces are wrapped;
  * beyond others, or not finite, are an error (HC_EXIT_FAILED) that names the particle. Conserves number and ids (checked in
@@ -73,19 +73,19 @@ typedef struct HcPoints_ {
   double first, total;   /* this rank's first row; rows of the file */
   double *x[3], *weight; /* weight is 1 without a weights file */
   int csv;
-} *HcPoints;
+} * HcPoints;
 
 /** Read `file.h5:/path` (N x dim; N for dim 1) or `file.csv` (dim columns by commas, semicolons, tabs or spaces; a first line
- * of names and lines that begin with # are passed over) named by a HC_OPT_TEXT or HC_OPT_FILE key; weights likewise (N values, none
- * negative), weights_key may be NULL or unset. Each rank reads its slice. HC_EXIT_INPUT naming the row or line: not a
+ * of names and lines that begin with # are passed over) named by a HC_OPT_TEXT or HC_OPT_FILE key; weights likewise (N values,
+ * none negative), weights_key may be NULL or unset. Each rank reads its slice. HC_EXIT_INPUT naming the row or line: not a
  * number, wrong number of columns, no rows, different number of weights. Collective. */
 PetscErrorCode HcPointsRead(
   MPI_Comm comm, HcOptions opts, const char *points_key, const char *weights_key, PetscInt dim, HcPoints *points);
 PetscErrorCode HcPointsDestroy(HcPoints *points);
 /** Least and greatest coordinate of all ranks. Collective. */
 PetscErrorCode HcPointsBox(HcPoints points, double lower[3], double upper[3]);
-/** Add the points, ids id0 + row, and migrate them to their owners. A point outside the box is HC_EXIT_INPUT naming key and row; in
- * periodic directions points on the upper face go to the lower one. Collective. */
+/** Add the points, ids id0 + row, and migrate them to their owners. A point outside the box is HC_EXIT_INPUT naming key and row;
+ * in periodic directions points on the upper face go to the lower one. Collective. */
 PetscErrorCode HcParticlesAddPoints(HcParticles p, HcPoints points, uint64_t id0, HcOptions opts, const char *points_key);
 
 /* ---- grid to particles and back --------------------------------------------------------------------------------- */

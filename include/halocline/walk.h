@@ -46,7 +46,7 @@ typedef struct HcWalk_ {
   double exited_weight[HC_MAX_EXITS]; /* their weight, the same bits on any number of ranks */
   double flights;                     /* records in flight so far, all ranks: how often steps asked other ranks */
   struct HcWalkState_ *state;         /* private */
-} *HcWalk;
+} * HcWalk;
 
 /** Collective. Keeps a reference to spec's plan and copies what it needs of it. */
 PetscErrorCode HcWalkCreate(HcGrid grid, const HcWalkSpec *spec, HcWalk *walk);

@@ -86,7 +86,7 @@ void HcUniforms(uint64_t seed, uint32_t step, uint32_t stream, int dim, size_t n
 /* log u for 0 < u < 1, a normal number. With u = 2^k m, m in [sqrt(1/2), sqrt(2)), and s = (m-1)/(m+1), |s| < 0.1716:
  * log m = 2 (s + s^3/3 + s^5/5 + ...), of which the term s^25/25 is below 2e-19 of the sum. */
 static inline __attribute__((always_inline)) double log_of(double u) {
-  const uint64_t root = 0x3fe6a09e667f3bcdu; /* bits of sqrt(1/2) */
+  const uint64_t root = 0x3fe6a09e667f3bcdu;                             /* bits of sqrt(1/2) */
   const uint64_t k = (bits_of(u) - root + ((uint64_t)1024 << 52)) >> 52; /* exponent + 1024, above 0 */
   const double m = of_bits(bits_of(u) - ((k - 1024) << 52));
   const double e = of_bits(k | 0x4330000000000000u) - (0x1p52 + 1024.);

@@ -9,7 +9,8 @@ enum { N = HC_SCAN_BLOCK };
 /* ---- places and weights ---- */
 
 /* Centres lie at whole numbers of t: base[q] = the local index of the centre at or below, w[q] = the way to the next. */
-static void locate(HcGrid g, int d, const HcProbe *p, PetscInt n, const double *restrict x, int *restrict base, double *restrict w) {
+static void locate(
+  HcGrid g, int d, const HcProbe *p, PetscInt n, const double *restrict x, int *restrict base, double *restrict w) {
   const double lower = p->lower[d], per_h = p->per_h[d];
   const int start = (int)g->start[d];
   for (PetscInt q = 0; q < n; ++q) {
@@ -86,7 +87,8 @@ ROW void cubic(const int dim, PetscInt n, const double *restrict v, const int *r
   }
 }
 
-void hc_probe_values(const HcProbe *p, int c0, int nc, PetscInt n, const double *const x[], double *const out[], uint8_t *missing) {
+void hc_probe_values(
+  const HcProbe *p, int c0, int nc, PetscInt n, const double *const x[], double *const out[], uint8_t *missing) {
   HcField f = p->f;
   HcGrid g = f->grid;
   const PetscInt sy = f->stride[1], sz = f->stride[2];
@@ -103,8 +105,7 @@ void hc_probe_values(const HcProbe *p, int c0, int nc, PetscInt n, const double 
   }
   for (int k = 0; k < nc; ++k) {
     const double *v = f->c[c0 + k];
-    if (p->rule == HC_CUBIC)
-      switch (g->dim) {
+    if (p->rule == HC_CUBIC) switch (g->dim) {
       case 1:
         cubic(1, n, v, at, sy, sz, w, out[k]);
         break;
@@ -131,8 +132,8 @@ void hc_probe_values(const HcProbe *p, int c0, int nc, PetscInt n, const double 
 PetscErrorCode HcParticlesInterpolate(HcParticles p, HcField f, int c, HcInterpolation rule, double *out) {
   const HcProbe probe = hc_probe(f, rule);
   PetscFunctionBeginUser;
-  PetscCheck(f->width >= HcInterpolationWidth(rule), PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "%d ghost layers are too few",
-    (int)f->width);
+  PetscCheck(
+    f->width >= HcInterpolationWidth(rule), PETSC_COMM_SELF, PETSC_ERR_ARG_WRONG, "%d ghost layers are too few", (int)f->width);
   for (PetscInt q = 0; q < p->n; q += N) {
     const double *x[3];
     for (int d = 0; d < 3; ++d) x[d] = d < p->grid->dim ? p->x[d] + q : NULL;

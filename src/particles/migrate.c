@@ -126,8 +126,8 @@ static PetscErrorCode room_for_doubles(double **buffer, size_t *room, size_t n) 
 /* ---- scan ---- */
 
 static PetscErrorCode beyond(HcParticles p, PetscInt q, int d) {
-  return HcFail(HC_EXIT_FAILED, "particle %llu is at %c = %.17g, outside the box %.17g .. %.17g",
-    (unsigned long long)p->id[q], "xyz"[d], p->x[d][q], p->grid->lower[d], p->grid->upper[d]);
+  return HcFail(HC_EXIT_FAILED, "particle %llu is at %c = %.17g, outside the box %.17g .. %.17g", (unsigned long long)p->id[q],
+    "xyz"[d], p -> x[d][q], p -> grid -> lower[d], p -> grid -> upper[d]);
 }
 
 /* The new owner of a particle outside this block, wrapped. */
@@ -303,8 +303,8 @@ PetscErrorCode hc_migration_send(HcParticles p, int n, int64_t tally[]) {
     PetscCallMPI(MPI_Iallreduce(MPI_IN_PLACE, shared, n + 2, MPI_INT64_T, MPI_SUM, m->comm, &reduction));
     for (int s = 0; s < m->neighbours; ++s) {
       const PetscInt count = (start[s + 1] - start[s]) * length;
-      PetscCallMPI(MPI_Isend(
-        m->send + start[s] * length, (int)count, MPI_DOUBLE, m->neighbour[s], TAG_NEIGHBOUR, m->comm, &sends[s]));
+      PetscCallMPI(
+        MPI_Isend(m->send + start[s] * length, (int)count, MPI_DOUBLE, m->neighbour[s], TAG_NEIGHBOUR, m->comm, &sends[s]));
       if (count) {
         ++g->messages;
         g->bytes += 8 * (long long)count;
@@ -317,8 +317,7 @@ PetscErrorCode hc_migration_send(HcParticles p, int n, int64_t tally[]) {
   } else
     close_holes(p);
   if (shared[0]) {
-    PetscCall(hc_sparse_exchange(
-      m->comm, length, far, far_destination, m->send + start[m->neighbours] * length, &arrived, &records));
+    PetscCall(hc_sparse_exchange(m, length, far, far_destination, m->send + start[m->neighbours] * length, &arrived, &records));
     PetscCall(unpack(p, arrived, records));
     PetscCall(PetscFree(records));
   }
@@ -342,13 +341,15 @@ static int by_destination(const void *a, const void *b) {
 }
 
 /* Nonblocking consensus (Hoefler, Siebert & Lumsdaine, PPoPP 2010): synchronous sends tell when all of mine have been received;
- * then a barrier, during which one goes on receiving, tells when all of everyone's have. */
+ * then a barrier, during which one goes on receiving, tells when all of everyone's have. A rank that is through may start the
+ * next exchange while others wait for the barrier's end, so tags alternate. */
 PetscErrorCode hc_sparse_exchange(
-  MPI_Comm comm, int length, PetscInt n, const int *destination, const double *records, PetscInt *arrived, double **received) {
+  HcMigration m, int length, PetscInt n, const int *destination, const double *records, PetscInt *arrived, double **received) {
   Order *order;
   double *sorted, *in = NULL;
   MPI_Request *sends, barrier = MPI_REQUEST_NULL;
   PetscInt room = 0;
+  const int tag = TAG_ANY + (m->round++ & 1);
   int messages = 0, done = 0, in_barrier = 0;
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc3(n, &order, n * length, &sorted, n, &sends));
@@ -358,15 +359,15 @@ PetscErrorCode hc_sparse_exchange(
     memcpy(sorted + r * length, records + order[r].record * length, (size_t)length * sizeof *sorted);
   for (PetscInt r = 0, end; r < n; r = end) {
     for (end = r; end < n && order[end].destination == order[r].destination;) ++end;
-    PetscCallMPI(MPI_Issend(sorted + r * length, (int)((end - r) * length), MPI_DOUBLE, order[r].destination, TAG_ANY, comm,
-      &sends[messages++]));
+    PetscCallMPI(MPI_Issend(
+      sorted + r * length, (int)((end - r) * length), MPI_DOUBLE, order[r].destination, tag, m->comm, &sends[messages++]));
   }
   *arrived = 0;
   while (!done) {
     MPI_Status status;
     MPI_Message message;
     int there;
-    PetscCallMPI(MPI_Improbe(MPI_ANY_SOURCE, TAG_ANY, comm, &there, &message, &status));
+    PetscCallMPI(MPI_Improbe(MPI_ANY_SOURCE, tag, m->comm, &there, &message, &status));
     if (there) {
       int count;
       PetscCallMPI(MPI_Get_count(&status, MPI_DOUBLE, &count));
@@ -382,7 +383,7 @@ PetscErrorCode hc_sparse_exchange(
     else {
       PetscCallMPI(MPI_Testall(messages, sends, &there, MPI_STATUSES_IGNORE));
       if (there) {
-        PetscCallMPI(MPI_Ibarrier(comm, &barrier));
+        PetscCallMPI(MPI_Ibarrier(m->comm, &barrier));
         in_barrier = 1;
       }
     }
@@ -401,8 +402,7 @@ PetscErrorCode HcParticlesMigrate(HcParticles p) {
   PetscCall(HcParticlesCheck(p, &owned, &before));
   PetscCall(HcParticlesCount(p, &number));
 #endif
-  for (PetscInt q = 0; q < p->n; q += HC_SCAN_BLOCK)
-    PetscCall(hc_migration_scan(p, q, PetscMin(HC_SCAN_BLOCK, p->n - q), NULL));
+  for (PetscInt q = 0; q < p->n; q += HC_SCAN_BLOCK) PetscCall(hc_migration_scan(p, q, PetscMin(HC_SCAN_BLOCK, p->n - q), NULL));
   PetscCall(hc_migration_send(p, 0, NULL));
 #if defined(HC_DEBUG)
   PetscCall(HcParticlesCheck(p, &owned, &after));

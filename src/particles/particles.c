@@ -12,7 +12,8 @@ static PetscErrorCode grow(void **array, PetscInt n, PetscInt room) {
     PetscCall(HcFail(HC_EXIT_INPUT, "this rank cannot get %.1f MB for %lld particles; use more ranks or fewer particles",
       (double)room * 8 / 1e6, (long long)room));
   if (n) memcpy(more, *array, (size_t)n * 8);
-  memset((char *)more + (size_t)n * 8, 0, (size_t)(room - n) * 8); /* whole vectors are read; nothing in them may be a NaN that traps */
+  memset((char *)more + (size_t)n * 8, 0,
+    (size_t)(room - n) * 8); /* whole vectors are read; nothing in them may be a NaN that traps */
   free(*array);
   *array = more;
   PetscFunctionReturn(0);
@@ -21,8 +22,8 @@ static PetscErrorCode grow(void **array, PetscInt n, PetscInt room) {
 PetscErrorCode HcParticlesReserve(HcParticles p, PetscInt room) {
   PetscFunctionBeginUser;
   if (room <= p->room) PetscFunctionReturn(0);
-  HcRequire(room < PETSC_MAX_INT - VECTOR, HC_EXIT_INPUT, "more particles on a rank than %d-bit indices can count; use more ranks",
-    (int)(8 * sizeof(PetscInt)));
+  HcRequire(room < PETSC_MAX_INT - VECTOR, HC_EXIT_INPUT,
+    "more particles on a rank than %d-bit indices can count; use more ranks", (int)(8 * sizeof(PetscInt)));
   room = (room + VECTOR - 1) / VECTOR * VECTOR;
   for (int d = 0; d < p->grid->dim; ++d) PetscCall(grow((void **)&p->x[d], p->n, room));
   PetscCall(grow((void **)&p->id, p->n, room));

@@ -2,20 +2,21 @@
 #pragma once
 #include <halocline/particles.h>
 
-enum { HC_SCAN_BLOCK = 512 };
+enum { HC_SCAN_BLOCK = 256 };
 
 /** State of migration: who is leaving, and buffers that are kept. */
 typedef struct HcMigration_ {
   MPI_Comm comm;
-  double lo[3], hi[3]; /* this rank owns lo <= x < hi */
+  double lo[3], hi[3];                     /* this rank owns lo <= x < hi */
   int neighbours, neighbour[26], slot[27]; /* distinct ranks beside this one; place in neighbour[] of each offset, -1: none */
   PetscInt leavers, leaver_room;
   PetscInt *leaver; /* ascending */
   int *destination; /* its new rank; -1: it is only taken out */
   double *send, *receive;
   size_t send_room, receive_room; /* in doubles */
-  PetscErrorCode bad;             /* this rank's error */
-} *HcMigration;
+  int round;          /* of exchanges between any ranks */
+  PetscErrorCode bad; /* this rank's error */
+} * HcMigration;
 
 /** Doubles of a particle in a message: position, id, weight. */
 static inline int hc_record_length(HcGrid g) { return (int)g->dim + 2; }
@@ -34,7 +35,7 @@ PetscErrorCode hc_migration_send(HcParticles p, int n, int64_t tally[]);
 /** Send records of `length` doubles to any ranks (own one too): record r, at records + r*length, to destination[r]. What arrives
  * is in *received (PetscFree). No message but to those that get something. Collective. */
 PetscErrorCode hc_sparse_exchange(
-  MPI_Comm comm, int length, PetscInt n, const int *destination, const double *records, PetscInt *arrived, double **received);
+  HcMigration m, int length, PetscInt n, const int *destination, const double *records, PetscInt *arrived, double **received);
 
 /** Add a particle; the set grows if need be. */
 PetscErrorCode hc_particles_add(HcParticles p, const double x[3], uint64_t id, double weight);
@@ -78,10 +79,11 @@ static inline HcProbe hc_probe(HcField f, HcInterpolation rule) {
   return p;
 }
 
-/** out[k][q] = component c0+k at x[.][q], k < nc, q < n <= HC_SCAN_BLOCK. The value depends on the position alone, not on the rank
- * that computes it.
+/** out[k][q] = component c0+k at x[.][q], k < nc, q < n <= HC_SCAN_BLOCK. The value depends on the position alone, not on the
+ * rank that computes it.
  * @param missing NULL: all positions are in the block; else missing[q] = 1 where the field is not at hand on this rank */
-void hc_probe_values(const HcProbe *p, int c0, int nc, PetscInt n, const double *const x[], double *const out[], uint8_t *missing);
+void hc_probe_values(
+  const HcProbe *p, int c0, int nc, PetscInt n, const double *const x[], double *const out[], uint8_t *missing);
 
 /** The power of two by which values up to `most` are multiplied so that whole multiples sum below 2^bits for `count` of them. */
 static inline double hc_fixed_scale(double most, double count, int bits) {

@@ -2,9 +2,9 @@
  * Particles from a density, and lattices.
  *
  * Cumulative masses are whole numbers, so that they are the same on any number of ranks: a cell's density counts as
- * multiples of 2^-52 of the power of two above the largest one, summed in 128 bits. The sum before a cell in the order of the whole
- * grid is that of planes before its plane, of rows before its row and of cells before it in its row; each is one exclusive scan
- * over the ranks along one direction, of as many numbers as a block has rows, planes, or one.
+ * multiples of 2^-52 of the power of two above the largest one, summed in 128 bits. The sum before a cell in the order of the
+ * whole grid is that of planes before its plane, of rows before its row and of cells before it in its row; each is one exclusive
+ * scan over the ranks along one direction, of as many numbers as a block has rows, planes, or one.
  */
 #include "particles_private.h"
 #include <halocline/random.h>
@@ -30,8 +30,8 @@ static PetscErrorCode mass_type(MPI_Datatype *type, MPI_Op *sum) {
   PetscFunctionReturn(0);
 }
 
-/* v[k] becomes the sum over ranks before this one along direction d, all[k] that over all of them. Messages in pieces, so that the
- * buffers of MPI stay small. */
+/* v[k] becomes the sum over ranks before this one along direction d, all[k] that over all of them. Messages in pieces, so that
+ * the buffers of MPI stay small. */
 static PetscErrorCode scan_along(HcGrid g, int d, PetscInt n, Mass *v, Mass *all) {
   enum { PIECE = 1 << 16 };
   MPI_Comm line;
@@ -192,8 +192,8 @@ PetscErrorCode HcParticlesLattice(HcParticles p, const PetscInt per[3], HcField 
           for (q[1] = 0; q[1] < n[1]; ++q[1])
             for (q[0] = 0; q[0] < n[0]; ++q[0]) {
               for (int d = 0; d < g->dim; ++d)
-                x[d] = hc_into_cell(
-                  g, d, cell[d], g->lower[d] + ((double)cell[d] + ((double)q[d] + 0.5) / (double)n[d]) * g->h[d]);
+                x[d] =
+                  hc_into_cell(g, d, cell[d], g->lower[d] + ((double)cell[d] + ((double)q[d] + 0.5) / (double)n[d]) * g->h[d]);
               PetscCall(hc_particles_add(p, x, id++, weight));
             }
       }

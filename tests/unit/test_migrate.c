@@ -5,8 +5,11 @@
 #include <string.h>
 
 static HcGridSpec spec_of(PetscInt dim, HcBoundary b) {
-  HcGridSpec s = {.dim = dim, .cells = {dim == 1 ? 37 : 13, dim > 1 ? 11 : 1, dim > 2 ? 9 : 1}, .lower = {-1.5, 0.25, 3},
-    .upper = {2.1, 1.75, 3.9}, .min_block = 1};
+  HcGridSpec s = {.dim = dim,
+    .cells = {dim == 1 ? 37 : 13, dim > 1 ? 11 : 1, dim > 2 ? 9 : 1},
+    .lower = {-1.5, 0.25, 3},
+    .upper = {2.1, 1.75, 3.9},
+    .min_block = 1};
   for (int f = 0; f < 6; ++f) s.boundary[f] = b;
   return s;
 }
@@ -202,8 +205,7 @@ static PetscErrorCode test_lattice(void) {
   PetscCall(HcFieldCreate(g, 1, 1, &f));
   PetscCall(HcParticlesDeposit(p, f, 0));
   for (PetscInt j = 0; j < g->n[1]; ++j)
-    for (PetscInt i = 0; i < g->n[0]; ++i)
-      worst = fmax(worst, fabs(f->c[0][i + j * f->stride[1]] * g->volume - 3));
+    for (PetscInt i = 0; i < g->n[0]; ++i) worst = fmax(worst, fabs(f->c[0][i + j * f->stride[1]] * g->volume - 3));
   /* three points a cell at -1/3, 0, 1/3 spread evenly: every cell gets its six halves back */
   tap_ok(worst < 1e-12, "deposited, it is uniform");
   PetscCall(HcFieldNorm(f, 0, HC_NORM_SUM, &sum));

@@ -66,7 +66,8 @@ static void test_accuracy(void) {
   HcUniforms(11, 5, 0, 2, N, id, (double *[]){u[0], u[1]});
   HcNormals(11, 5, 0, 2, N, id, (double *[]){z[0], z[1]});
   for (size_t q = 0; q < N; ++q) {
-    const long double r = sqrtl(-2 * logl(u[0][q])), angle = 8 * atanl(1) * (long double)u[1][q], c = cosl(angle), s = sinl(angle);
+    const long double r = sqrtl(-2 * logl(u[0][q])), angle = 8 * atanl(1) * (long double)u[1][q], c = cosl(angle),
+                      s = sinl(angle);
     const double ec = (double)fabsl(z[0][q] - r * c), es = (double)fabsl(z[1][q] - r * s);
     absolute = fmax(absolute, fmax(ec, es) / (double)fmaxl(r, 1));
     if (fabsl(c) > 1e-3L) relative = fmax(relative, ec / (double)fabsl(r * c));

@@ -1,0 +1,63 @@
+/* What the files of the walk share: state, records in flight, outcomes of a step at walls. */
+#pragma once
+#include "particles_private.h"
+#include <halocline/random.h>
+#include <halocline/walk.h>
+
+enum { HC_NOT_EXITED = -2, HC_UNNUMBERED = -1 };
+
+/** What a particle that cannot finish its step here has to do, and where. */
+typedef enum {
+  HC_FLIGHT_PREDICT, /* look up the drift at o + v, on the rank that has it */
+  HC_FLIGHT_START,   /* begin to walk, where the step begins */
+  HC_FLIGHT_ONWARD,  /* walk on from `cell` */
+  HC_FLIGHT_LANDED,  /* stay at o */
+} HcPhase;
+
+/** A step under way: the particle is at o + s v after the share s of it; reflections and periodic faces change o and v. Words of
+ * 8 bytes throughout, so that it travels as doubles. */
+typedef struct {
+  uint64_t id;
+  double weight;
+  int64_t phase, cell[3]; /* cell: where it is to be taken up */
+  double o[3], v[3];
+  double begin[3]; /* where the step began; while predicting, b dt at o */
+  uint64_t doors;  /* exits beside the cell where the step began */
+} HcFlight;
+enum { HC_FLIGHT_LENGTH = sizeof(HcFlight) / sizeof(double) };
+
+struct HcWalkState_ {
+  PetscBool walls; /* are there faces inside the box that are not simply open? */
+  HcField code;    /* what lies around each cell (walk_cells.c); NULL without walls */
+  double scale;    /* of weights as whole multiples; 0 before the first step */
+  /* of this step */
+  uint32_t step;
+  double dt, spread, touch;                               /* spread: sigma sqrt(dt); touch: 2/(sigma^2 dt), 0 without noise */
+  int64_t number[HC_MAX_EXITS + 1], weight[HC_MAX_EXITS]; /* absorbed on this rank; the last number is of those without exit */
+  HcFlight *flight;
+  PetscInt flights, flight_room;
+};
+
+/** Is the probability exp(-touch a b) of touching a face worth a random number? */
+static inline int hc_may_touch(const struct HcWalkState_ *s, double a, double b) { return s->touch > 0 && s->touch * a * b < 40; }
+
+/** Note that the particle left through an exit. */
+void hc_walk_absorb(HcWalk walk, int exit, double weight);
+/** Note a record in flight. */
+PetscErrorCode hc_walk_launch(HcWalk walk, const HcFlight *flight);
+
+/* walk_faces.c: boxes without walls inside */
+/** The point x + v brought into the box at every face: wrapped, mirrored, or moved to the face that lets out. */
+void hc_faces_place(HcGrid g, double x[3]);
+/** Finish the step from o by v; the end is in x. @return HC_NOT_EXITED, or the exit (HC_UNNUMBERED: none) */
+int hc_faces_finish(HcWalk walk, uint64_t id, const double o[3], const double v[3], double x[3]);
+
+/* walk_cells.c: boxes with walls */
+PetscErrorCode hc_cells_create(HcWalk walk);
+/** Flag steps from `begin` to `end` that may meet something. */
+void hc_cells_flag(HcWalk walk, PetscInt n, double *const begin[], double *const end[], uint8_t *flag);
+typedef enum { HC_CELLS_LANDED, HC_CELLS_EXITED, HC_CELLS_AWAY } HcCellsResult;
+/** Take up a flight (its cell is owned by this rank) from the beginning. */
+void hc_cells_start(HcWalk walk, HcFlight *flight);
+/** Walk on. Landed: the end is in o and cell; exited: through *exit; away: to be taken up at cell. */
+HcCellsResult hc_cells_finish(HcWalk walk, HcFlight *flight, int *exit);
