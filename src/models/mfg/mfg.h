@@ -124,6 +124,12 @@ PetscErrorCode MfgMassDiagnostics(Mfg mfg);
 /** sup over levels of the integral of |v|, v a space-time array. */
 PetscErrorCode MfgLargestIntegral(Mfg mfg, const double *v, double *largest);
 
+/* rooms.c */
+/** 1 in every owned cell that a way through `link` (components 0..dim-1: 1 where a lower face can be passed) joins to a cell with
+ * initial density, else 0; NULL if that is every free cell, or if sources or given faces may bring agents anywhere. Collective.
+ */
+PetscErrorCode MfgOccupiedRooms(Mfg mfg, HcField link, HcField *occupied);
+
 /* coupling.c */
 /** Make the SNES and its vector (setup), with options under the prefix coupling_. */
 PetscErrorCode MfgCouplingCreate(Mfg mfg);

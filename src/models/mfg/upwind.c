@@ -23,9 +23,10 @@ typedef struct {
 } BoundaryFace;
 
 typedef struct {
-  HcField u, m, w; /* width 1: a level of u; of m (explicit); the factor w (power Hamiltonian) */
-  HcField free;    /* width 1: 1 in free cells; rows of walls and doors stay what they are */
-  HcField link;    /* components 0..dim-1: 1 where the lower face joins two unknowns, else 0 */
+  HcField u, m, w;  /* width 1: a level of u; of m (explicit); the factor w (power Hamiltonian) */
+  HcField free;     /* width 1: 1 in free cells; rows of walls and doors stay what they are */
+  HcField link;     /* components 0..dim-1: 1 where the lower face joins two unknowns, else 0 */
+  HcField occupied; /* implicit: 1 in rooms where agents can be; NULL: everywhere */
   HcStencil A;
   HcStencilSolver hjb, fp;
   double *f, *rhs, *work, *delta; /* one level each */
@@ -365,6 +366,7 @@ static PetscErrorCode upwind_create(Mfg mfg) {
                              (index[d] == g->n[d] && HcGridAtEdge(g, 2 * d + 1) && g->boundary[2 * d + 1] != HC_PERIODIC);
           s->link->c[d][at] = mfg->plan->open->c[d][at] == 1 && !beyond ? 1 : 0;
         }
+  if (implicit) PetscCall(MfgOccupiedRooms(mfg, s->link, &s->occupied));
   PetscFunctionReturn(0);
 }
 
@@ -373,7 +375,8 @@ static double upwind_bytes(Mfg mfg) {
   double cells = (double)HcGridLocalCells(g);
   double bytes = 2 * HcFieldBytes(g, 1, 1) + HcFieldBytes(g, (int)g->dim, 1) + 4 * 8 * cells;
   if (mfg->hamiltonian != MFG_QUADRATIC) bytes += HcFieldBytes(g, 1, 1);
-  return bytes + (mfg->scheme == &MfgUpwindImplicit ? 2 * HcStencilSolverBytes(g) + 8 * cells : HcFieldBytes(g, 1, 1));
+  return bytes + (mfg->scheme == &MfgUpwindImplicit ? 2 * HcStencilSolverBytes(g) + HcFieldBytes(g, 1, 1) + 8 * cells
+                                                    : HcFieldBytes(g, 1, 1));
 }
 
 static PetscErrorCode upwind_destroy(Mfg mfg) {
@@ -385,6 +388,7 @@ static PetscErrorCode upwind_destroy(Mfg mfg) {
   PetscCall(HcFieldDestroy(&s->m));
   PetscCall(HcFieldDestroy(&s->w));
   PetscCall(HcFieldDestroy(&s->free));
+  PetscCall(HcFieldDestroy(&s->occupied));
   PetscCall(HcFieldDestroy(&s->link));
   if (s->A) PetscCall(HcStencilDestroy(&s->A));
   if (s->hjb) PetscCall(HcStencilSolverDestroy(&s->hjb));
@@ -561,6 +565,19 @@ static PetscErrorCode add_source(Mfg mfg, Upwind *s, double dt, double t, double
   PetscFunctionReturn(0);
 }
 
+/* Coarse cells of the solver join both sides of a wall, so that an iterate may carry traces of what is on the other side. */
+static void clear_empty_rooms(Mfg mfg, Upwind *s, double *m) {
+  HcGrid g = mfg->grid;
+
+  if (!s->occupied) return;
+  for (PetscInt k = 0; k < g->n[2]; k++)
+    for (PetscInt j = 0; j < g->n[1]; j++) {
+      const double *restrict o = s->occupied->c[0] + j * s->occupied->stride[1] + k * s->occupied->stride[2];
+      double *restrict row = m + (size_t)(j + k * g->n[1]) * (size_t)g->n[0];
+      for (PetscInt i = 0; i < g->n[0]; i++) row[i] = o[i] > 0 ? row[i] : 0;
+    }
+}
+
 static PetscErrorCode implicit_fp(Mfg mfg) {
   Upwind *s = mfg->scheme_data;
   double *old = s->delta; /* the last iterate at level l; free here, used by hjb only */
@@ -584,6 +601,7 @@ static PetscErrorCode implicit_fp(Mfg mfg) {
     PetscCall(HcStencilSolve(s->fp, s->A, s->rhs, m, 1e-14 * PetscMax(scale, 1e-300), &krylov));
     HcTimerStop(HC_TIMER_SOLVE);
     mfg->krylov_total += krylov;
+    clear_empty_rooms(mfg, s, m);
     PetscCall(boundary_mass(mfg, s, mfg->dt, t, m, exited, &gained));
     PetscCall(HcStencilResidual(s->A, s->rhs, m, s->work));
     for (size_t c = 0; c < mfg->cells; c++) m[c] += s->work[c];
