@@ -157,7 +157,7 @@ def test_progress_in_a_file_is_rare_lines(tmp_path):
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_progress_on_a_terminal_rewrites_one_line(tmp_path, ranks):
-    words = helpers.command(ranks, "model: hj\nproblem: burgers1d\n", "-time_steps", 60000, cwd=tmp_path)
+    words = helpers.command(ranks, "model: hj\nproblem: burgers1d\n", "-time_steps", 400000, cwd=tmp_path)
     master, slave = pty.openpty()
     process = subprocess.Popen(words, cwd=tmp_path, env=helpers.ENV, stdout=slave, stderr=slave, close_fds=True)
     os.close(slave)

@@ -147,7 +147,7 @@ def test_walltime_stops_iterations(tmp_path):
     assert r.code == 75, r.err
     assert r.summary()["status"] == "stopped" and len(r.checkpoints()) == 1
     done = r.summary()["iterations"]
-    again = run(1, text, "-mfg_damping", 0.3, "-restart", cwd=tmp_path)
+    again = run(1, text, "-mfg_damping", 0.3, "-mfg_max_iterations", 100000, "-restart", cwd=tmp_path)
     assert again.code == 0, again.err
     _, rows = again.history()
     assert [row[0] for row in rows] == list(range(1, len(rows) + 1)) and len(rows) > done
