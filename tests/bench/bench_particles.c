@@ -1,0 +1,156 @@
+/* ranks: 1 2. Particles: random numbers, steps, migration, memory, in processor time a particle. */
+#include "bench.h"
+#include <halocline/random.h>
+#include <halocline/walk.h>
+
+enum { PARTICLES = 1000000, REPEATS = 9, BATCH = 4096 };
+
+static int rank, size;
+
+static void say(const char *name, double value, const char *unit, const char *note) {
+  char full[96];
+  snprintf(full, sizeof full, "particles_%s_%d", name, size);
+  if (rank == 0) bench_print(full, value, unit, note);
+}
+
+/* ---- random numbers ---- */
+
+typedef struct {
+  uint64_t id[BATCH];
+  double out[3][BATCH];
+  int dim;
+} Numbers;
+
+static void uniforms(void *data) {
+  Numbers *n = data;
+  HcUniforms(1, 2, 0, n->dim, BATCH, n->id, (double *[]){n->out[0], n->out[1], n->out[2]});
+  bench_use(n->out);
+}
+
+static void normals(void *data) {
+  Numbers *n = data;
+  HcNormals(1, 2, 0, n->dim, BATCH, n->id, (double *[]){n->out[0], n->out[1], n->out[2]});
+  bench_use(n->out);
+}
+
+static void bench_numbers(void) {
+  static Numbers n;
+  for (size_t q = 0; q < BATCH; ++q) n.id[q] = q;
+  n.dim = 2;
+  say("uniforms_2d", bench_median(uniforms, &n, 0.1) / BATCH * 1e9, "ns", "two uniform numbers");
+  say("normals_2d", bench_median(normals, &n, 0.1) / BATCH * 1e9, "ns", "two normal deviates");
+  n.dim = 3;
+  say("normals_3d", bench_median(normals, &n, 0.1) / BATCH * 1e9, "ns", "three normal deviates");
+}
+
+/* ---- steps and migration ---- */
+
+typedef struct {
+  HcGrid g;
+  HcField drift, flat;
+  HcParticles p;
+  HcWalk walk;
+  uint32_t step;
+  double dt;
+} Case;
+
+static PetscErrorCode create(PetscInt dim, HcWalkScheme scheme, HcInterpolation rule, HcBoundary b, Case *c) {
+  const PetscInt n = dim == 1 ? 65536 : dim == 2 ? 256 : 40;
+  HcGridSpec s = {.dim = dim,
+    .cells = {n * (size > 1 && dim == 1 ? 2 : 1), dim > 1 ? n : 1, dim > 2 ? n : 1},
+    .upper = {1, 1, 1},
+    .boundary = {b, b, b, b, b, b},
+    .min_block = 2};
+  PetscFunctionBeginUser;
+  if (size > 1 && dim > 1) s.cells[dim - 1] *= size, s.upper[dim - 1] = size;
+  PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &c->g));
+  PetscCall(HcFieldCreate(c->g, (int)dim, 2, &c->drift));
+  PetscCall(HcFieldCreate(c->g, 1, 0, &c->flat));
+  for (PetscInt k = 0; k < c->g->n[2]; ++k)
+    for (PetscInt j = 0; j < c->g->n[1]; ++j)
+      for (PetscInt i = 0; i < c->g->n[0]; ++i) {
+        c->flat->c[0][i + j * c->flat->stride[1] + k * c->flat->stride[2]] = 1;
+        for (int d = 0; d < dim; ++d)
+          c->drift->c[d][i + j * c->drift->stride[1] + k * c->drift->stride[2]] =
+            0.3 * sin(6.28 * HcGridCentre(c->g, d, d ? j : i));
+      }
+  PetscCall(HcFieldExchange(c->drift, HC_BOX));
+  const double dt = 1e-5, sigma = 0.3 * c->g->h[0] / sqrt(dt); /* a third of a cell a step */
+  HcWalkSpec w = {.sigma = sigma, .scheme = scheme, .interpolation = rule, .seed = 1};
+  PetscCall(HcWalkCreate(c->g, &w, &c->walk));
+  PetscCall(HcParticlesCreate(c->g, PARTICLES + PARTICLES / 20, &c->p));
+  PetscCall(HcParticlesSample(c->p, c->flat, 0, (double)PARTICLES * size, 1, 0, 1));
+  c->step = 0;
+  c->dt = dt;
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode destroy(Case *c) {
+  PetscFunctionBeginUser;
+  PetscCall(HcWalkDestroy(&c->walk));
+  PetscCall(HcParticlesDestroy(&c->p));
+  PetscCall(HcFieldDestroy(&c->drift));
+  PetscCall(HcFieldDestroy(&c->flat));
+  PetscCall(HcGridDestroy(&c->g));
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode bench_step(PetscInt dim, HcWalkScheme scheme, HcInterpolation rule, HcBoundary b, const char *name) {
+  Case c;
+  double t[REPEATS];
+  char note[96];
+  PetscFunctionBeginUser;
+  PetscCall(create(dim, scheme, rule, b, &c));
+  for (int r = -2; r < REPEATS; ++r) {
+    const double start = bench_cpu();
+    PetscCall(HcWalkStep(c.walk, c.p, c.drift, NULL, 0, c.step++, c.dt));
+    if (r >= 0) t[r] = bench_cpu() - start;
+  }
+  qsort(t, REPEATS, sizeof *t, bench_compare);
+  snprintf(note, sizeof note, "a particle and step, noise and migration included; fastest %.1f", t[0] / PARTICLES * 1e9);
+  say(name, t[REPEATS / 2] / PARTICLES * 1e9, "ns", note);
+  PetscCall(destroy(&c));
+  PetscFunctionReturn(0);
+}
+
+/* Everyone moves a tenth of a cell, forth and back, so that about 0.1 / (cells a block) of them change their owner. */
+static PetscErrorCode bench_migration(PetscInt dim) {
+  Case c;
+  double t[REPEATS], memory;
+  char name[48], note[96];
+  PetscFunctionBeginUser;
+  PetscCall(create(dim, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, &c));
+  for (int r = -2; r < REPEATS; ++r) {
+    const double shift = (r & 1 ? 0.1 : -0.1) * c.g->h[dim - 1];
+    for (PetscInt q = 0; q < c.p->n; ++q) c.p->x[dim - 1][q] += shift;
+    const double start = bench_cpu();
+    PetscCall(HcParticlesMigrate(c.p));
+    if (r >= 0) t[r] = bench_cpu() - start;
+  }
+  qsort(t, REPEATS, sizeof *t, bench_compare);
+  snprintf(name, sizeof name, "migration_%dd", (int)dim);
+  snprintf(note, sizeof note, "a particle; fastest %.2f", t[0] / PARTICLES * 1e9);
+  say(name, t[REPEATS / 2] / PARTICLES * 1e9, "ns", note);
+  memory = HcParticlesMemory(c.p) / (double)c.p->n;
+  snprintf(name, sizeof name, "memory_%dd", (int)dim);
+  say(name, memory, "bytes", "a particle, buffers included");
+  PetscCall(destroy(&c));
+  PetscFunctionReturn(0);
+}
+
+int main(int argc, char **argv) {
+  PetscCall(PetscInitialize(&argc, &argv, NULL, NULL));
+  MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
+  MPI_Comm_size(PETSC_COMM_WORLD, &size);
+  if (size == 1) bench_numbers();
+  PetscCall(bench_step(1, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, "euler_1d"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, "euler_2d"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, HC_EXIT, "euler_2d_exits"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_CUBIC, HC_PERIODIC, "euler_2d_cubic"));
+  PetscCall(bench_step(2, HC_WALK_WEAK2, HC_LINEAR, HC_PERIODIC, "weak2_2d"));
+  PetscCall(bench_step(3, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, "euler_3d"));
+  PetscCall(bench_migration(2));
+  PetscCall(bench_migration(3));
+  PetscCall(PetscFinalize());
+  return 0;
+}
