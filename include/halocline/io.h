@@ -51,6 +51,12 @@ PetscErrorCode HcCheckpointGetField(HcCheckpoint ck, const char *name, HcField f
 PetscErrorCode HcCheckpointPutLevels(HcCheckpoint ck, const char *name, HcGrid grid, PetscInt levels, const double *v);
 PetscErrorCode HcCheckpointGetLevels(HcCheckpoint ck, const char *name, HcGrid grid, PetscInt levels, double *v);
 
+/** Values spread over the ranks in any way: n of this rank, behind those of the ranks before it. Read back in even slices, on any
+ * number of ranks: HcCheckpointRows() tells this rank's share. */
+PetscErrorCode HcCheckpointPutRows(HcCheckpoint ck, const char *name, PetscInt n, const double v[]);
+PetscErrorCode HcCheckpointRows(HcCheckpoint ck, const char *name, PetscInt *n);
+PetscErrorCode HcCheckpointGetRows(HcCheckpoint ck, const char *name, PetscInt n, double v[]);
+
 /* ---- a field of space given by the user: formula, file.h5:/path or file.png -------------------------------------- */
 typedef struct HcSource_ *HcSource;
 

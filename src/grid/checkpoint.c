@@ -2,7 +2,8 @@
  * Checkpoints: an HDF5 file behind a guard block.
  *
  *   0 .. HC_GUARD_BYTES-1  guard: magic, format version, size of the file, hash of the structure, where the values lie
- *   HC_GUARD_BYTES ..      HDF5 file (the guard is its user block): /values/<name>, /fields/<name>, /levels/<name>
+ *   HC_GUARD_BYTES ..      HDF5 file (the guard is its user block): /values/<name>, /fields/<name>, /levels/<name>,
+ *                          /rows/<name>
  *
  * Every data set carries the sum over its elements, modulo 2^64, of a mix of (bits of the value, index in the data set):
  * independent of who holds which part, and any single damaged element changes it. What is not values, HDF5's own
@@ -175,6 +176,46 @@ PetscErrorCode HcCheckpointPutLevels(HcCheckpoint ck, const char *name, HcGrid g
   PetscFunctionReturn(0);
 }
 
+enum { ROWS_AT_ONCE = 1 << 24 }; /* below the 2 GB that a call of MPI's can move */
+
+/* The transfers that the rank with most rows needs; the others take part with nothing. */
+static PetscErrorCode count_transfers(HcCheckpoint ck, PetscInt n, PetscInt *transfers) {
+  PetscInt mine = (n + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE;
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Allreduce(&mine, transfers, 1, MPIU_INT, MPI_MAX, ck->comm));
+  PetscFunctionReturn(0);
+}
+
+/* Transfer number t of n rows from `first` on; returns where it begins in memory. */
+static PetscInt select_rows(HcShare *share, uint64_t first, PetscInt n, PetscInt t, hid_t *memory) {
+  const PetscInt begin = PetscMin(n, t * ROWS_AT_ONCE), count = PetscMin(n - begin, ROWS_AT_ONCE);
+  share->start[0] = (hsize_t)first + (hsize_t)begin;
+  share->count[0] = (hsize_t)count;
+  if (!count) share->start[0] = 0;
+  *memory = hc_memory_flat((hsize_t)count);
+  return begin;
+}
+
+PetscErrorCode HcCheckpointPutRows(HcCheckpoint ck, const char *name, PetscInt n, const double v[]) {
+  uint64_t mine = (uint64_t)n, first = 0, total = 0;
+  PetscInt transfers;
+  HcShare share = {.rank = 1};
+  hid_t set, memory;
+  PetscFunctionBeginUser;
+  PetscCallMPI(MPI_Exscan(&mine, &first, 1, MPI_UINT64_T, MPI_SUM, ck->comm));
+  if (ck->rank == 0) first = 0;
+  PetscCallMPI(MPI_Allreduce(&mine, &total, 1, MPI_UINT64_T, MPI_SUM, ck->comm));
+  PetscCall(count_transfers(ck, n, &transfers));
+  share.dims[0] = (hsize_t)total;
+  PetscCall(new_set(ck, "rows", name, 1, share.dims, &set));
+  for (PetscInt t = 0; t < transfers; ++t) {
+    const PetscInt begin = select_rows(&share, first, n, t, &memory);
+    PetscCall(hc_writer_block(&ck->writer, set, &share, memory, v + begin));
+  }
+  PetscCall(seal_set(ck, set, sum_row(v, (size_t)n, first), NULL));
+  PetscFunctionReturn(0);
+}
+
 /* ---- opening ---- */
 
 /* Sum this rank's even share of a contiguous data set of n doubles, straight from the file, in blocks. 0 or errno. */
@@ -229,13 +270,13 @@ static PetscErrorCode check_set(HcCheckpoint ck, int fd, const char *path) {
 }
 
 static PetscErrorCode check_sets(HcCheckpoint ck) {
-  static const char *const groups[] = {"values", "fields", "levels"};
+  static const char *const groups[] = {"values", "fields", "levels", "rows"};
   PetscErrorCode code = 0;
   PetscFunctionBeginUser;
   int fd = open(ck->path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) code = HcFail(HC_EXIT_IO, "cannot read checkpoint '%s': %s", ck->path, strerror(errno));
   code = HcAgree(ck->comm, code);
-  for (int g = 0; g < 3 && !code; ++g) {
+  for (int g = 0; g < 4 && !code; ++g) {
     char **names, path[512];
     int n = hc_list_sets(ck->id, groups[g], &names);
     if (n < 0) code = HcFail(HC_EXIT_IO, "checkpoint '%s' is damaged: group '%s' cannot be read", ck->path, groups[g]);
@@ -415,6 +456,51 @@ PetscErrorCode HcCheckpointGetLevels(HcCheckpoint ck, const char *name, HcGrid g
   for (PetscInt l = 0; l < levels && !code; l += most) {
     hid_t memory = select_levels(grid, &share, l, PetscMin(most, levels - l));
     if (!hc_read_block(set, &share, memory, v + (size_t)l * cells))
+      code = HcFail(HC_EXIT_IO, "cannot read '%s' of checkpoint '%s'", name, ck->path);
+    code = HcAgree(ck->comm, code);
+  }
+  H5Dclose(set);
+  PetscFunctionReturn(code);
+}
+
+static uint64_t first_row(HcCheckpoint ck, uint64_t total, int rank) {
+  int size;
+  MPI_Comm_size(ck->comm, &size);
+  return total / (uint64_t)size * (uint64_t)rank + PetscMin(total % (uint64_t)size, (uint64_t)rank);
+}
+
+PetscErrorCode HcCheckpointRows(HcCheckpoint ck, const char *name, PetscInt *n) {
+  hid_t set;
+  PetscErrorCode local = 0;
+  PetscFunctionBeginUser;
+  PetscCall(open_set(ck, "rows", name, &set));
+  const uint64_t total = (uint64_t)length_of(set), share = first_row(ck, total, ck->rank + 1) - first_row(ck, total, ck->rank);
+  H5Dclose(set);
+  if (share > PETSC_MAX_INT / 2)
+    local = HcFail(HC_EXIT_INPUT, "checkpoint '%s': '%s' has more rows a rank than indices can count", ck->path, name);
+  *n = local ? 0 : (PetscInt)share;
+  PetscCall(HcAgree(ck->comm, local));
+  PetscFunctionReturn(0);
+}
+
+PetscErrorCode HcCheckpointGetRows(HcCheckpoint ck, const char *name, PetscInt n, double v[]) {
+  PetscInt share, transfers;
+  HcShare part = {.rank = 1};
+  PetscErrorCode code = 0;
+  hid_t set, memory;
+  PetscFunctionBeginUser;
+  PetscCall(HcCheckpointRows(ck, name, &share));
+  if (share != n)
+    code = HcFail(HC_EXIT_IO, "checkpoint '%s': this rank's share of '%s' is %lld rows, not %lld", ck->path, name,
+      (long long)share, (long long)n);
+  PetscCall(HcAgree(ck->comm, code));
+  PetscCall(count_transfers(ck, n, &transfers));
+  PetscCall(open_set(ck, "rows", name, &set));
+  part.dims[0] = (hsize_t)length_of(set);
+  const uint64_t first = first_row(ck, (uint64_t)part.dims[0], ck->rank);
+  for (PetscInt t = 0; t < transfers && !code; ++t) {
+    const PetscInt begin = select_rows(&part, first, n, t, &memory);
+    if (!hc_read_block(set, &part, memory, v + begin))
       code = HcFail(HC_EXIT_IO, "cannot read '%s' of checkpoint '%s'", name, ck->path);
     code = HcAgree(ck->comm, code);
   }

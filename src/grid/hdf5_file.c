@@ -133,7 +133,12 @@ PetscErrorCode hc_writer_create(MPI_Comm comm, const char *path, hsize_t user_bl
 }
 
 PetscErrorCode hc_writer_set(HcWriter *w, const char *name, int rank, const hsize_t dims[], hid_t *set, uint64_t *offset) {
-  double bytes = sizeof(double);
+  return hc_writer_set_of(w, name, H5T_IEEE_F64LE, rank, dims, set, offset);
+}
+
+PetscErrorCode hc_writer_set_of(
+  HcWriter *w, const char *name, hid_t stored, int rank, const hsize_t dims[], hid_t *set, uint64_t *offset) {
+  double bytes = 8;
   PetscFunctionBeginUser;
   *set = -1;
   for (int d = 0; d < rank; ++d) bytes *= (double)dims[d];
@@ -141,7 +146,7 @@ PetscErrorCode hc_writer_set(HcWriter *w, const char *name, int rank, const hsiz
   hid_t space = H5Screate_simple(rank, dims, NULL), link = H5Pcreate(H5P_LINK_CREATE), create = H5Pcreate(H5P_DATASET_CREATE);
   int ok = H5Pset_create_intermediate_group(link, 1) >= 0 && H5Pset_fill_time(create, H5D_FILL_TIME_NEVER) >= 0 &&
            H5Pset_alloc_time(create, H5D_ALLOC_TIME_EARLY) >= 0;
-  *set = H5Dcreate2(w->id, name, H5T_IEEE_F64LE, space, link, create, H5P_DEFAULT);
+  *set = H5Dcreate2(w->id, name, stored, space, link, create, H5P_DEFAULT);
   ok = hc_writer_note(w, *set >= 0) && ok;
   if (ok && offset && bytes > 0) {
     haddr_t at = H5Dget_offset(*set);
@@ -170,12 +175,16 @@ static hid_t select_share(const HcShare *share, hid_t *transfer) {
 }
 
 PetscErrorCode hc_writer_block(HcWriter *w, hid_t set, const HcShare *share, hid_t memory, const double *v) {
+  return hc_writer_block_of(w, set, share, memory, H5T_NATIVE_DOUBLE, v);
+}
+
+PetscErrorCode hc_writer_block_of(HcWriter *w, hid_t set, const HcShare *share, hid_t memory, hid_t type, const void *v) {
   hid_t transfer;
   int ok = 1;
   PetscFunctionBeginUser;
   if (!w->failed) {
     hid_t space = select_share(share, &transfer);
-    ok = hc_writer_note(w, H5Dwrite(set, H5T_NATIVE_DOUBLE, memory, space, transfer, v) >= 0);
+    ok = hc_writer_note(w, H5Dwrite(set, type, memory, space, transfer, v) >= 0);
     H5Pclose(transfer);
     H5Sclose(space);
   }

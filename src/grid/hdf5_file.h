@@ -37,8 +37,14 @@ PetscErrorCode hc_writer_create(MPI_Comm comm, const char *path, hsize_t user_bl
  * @param[out] offset of its first byte in the file; may be NULL */
 PetscErrorCode hc_writer_set(HcWriter *w, const char *name, int rank, const hsize_t dims[], hid_t *set, uint64_t *offset);
 
+/** The same of other values of 8 bytes, `stored` in the file. */
+PetscErrorCode hc_writer_set_of(
+  HcWriter *w, const char *name, hid_t stored, int rank, const hsize_t dims[], hid_t *set, uint64_t *offset);
+
 /** Write this rank's block from memory selected by `memory` (released here). Collective. */
 PetscErrorCode hc_writer_block(HcWriter *w, hid_t set, const HcShare *share, hid_t memory, const double *v);
+/** The same of values that are of another type in memory. */
+PetscErrorCode hc_writer_block_of(HcWriter *w, hid_t set, const HcShare *share, hid_t memory, hid_t type, const void *v);
 
 /** Write a whole data set from rank 0's memory. Collective. */
 PetscErrorCode hc_writer_small(HcWriter *w, hid_t set, const double *v);
