@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 DOCS = pathlib.Path(__file__).resolve().parent
-MODELS = ["hj", "mfg"]
+MODELS = ["hj", "mfg", "density"]
 
 HEAD = """# Input reference
 

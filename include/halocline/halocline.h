@@ -5,6 +5,7 @@
 #include "expression.h"
 #include "grid.h"
 #include "io.h"
+#include "kde.h"
 #include "model.h"
 #include "options.h"
 #include "run.h"

@@ -1,5 +1,5 @@
 #include "registry.h"
 
-extern const HcModel HcModelHj, HcModelMfg;
+extern const HcModel HcModelDensity, HcModelHj, HcModelMfg;
 
-const HcModel *const HcModels[] = {&HcModelHj, &HcModelMfg, NULL};
+const HcModel *const HcModels[] = {&HcModelHj, &HcModelMfg, &HcModelDensity, NULL};

@@ -12,7 +12,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 EXE = os.environ.get("HALOCLINE", str(TOP / "bin" / "halocline"))
 DOCS = sorted([TOP / "README.md", *TOP.glob("docs/**/*.md")])
 INPUTS = sorted([*TOP.glob("inputs/**/*.yaml"), *TOP.glob("run/scaling/*.yaml")])
-MODELS = ["hj", "mfg"]
+MODELS = ["hj", "mfg", "density"]
 
 sys.path.insert(0, str(TOP / "postprocess"))
 from rundir import flatten  # noqa: E402
@@ -55,9 +55,9 @@ def test_files_named_exist(path):
 def test_options_named_exist(path, keys):
     """Options on example command lines, and `section: key` in the text."""
     text = path.read_text()
-    for key in re.findall(r"\s-((?:grid|time|output|run|mfg|hj)_\w+)", text):
+    for key in re.findall(r"\s-((?:grid|time|output|run|mfg|hj|density)_\w+)", text):
         assert key in keys, key
-    for section, key in re.findall(r"`(grid|time|output|run|mfg|hj): (\w+)`", text):
+    for section, key in re.findall(r"`(grid|time|output|run|mfg|hj|density): (\w+)`", text):
         assert f"{section}_{key}" in keys, f"{section}: {key}"
 
 
@@ -66,7 +66,7 @@ def test_inputs_in_documents(keys):
     for path in DOCS:
         for block in re.findall(r"(?:^    .*\n|^\n)+", path.read_text(), re.M):
             body = re.sub(r"^    ", "", block, flags=re.M)
-            if not re.match(r"\s*(model|grid|time|mfg|hj|output|run):", body):
+            if not re.match(r"\s*(model|grid|time|mfg|hj|density|output|run):", body):
                 continue
             for key in flatten(yaml.safe_load(body)):
                 assert key in keys, f"{path.name}: {key}"
