@@ -15,6 +15,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import cloud  # noqa: E402
 import crowd  # noqa: E402
 import hj  # noqa: E402
 import studies  # noqa: E402
@@ -34,7 +35,9 @@ def arguments(argv):
 
 
 def single(figure, run, out, options):
-    if figure == "density":
+    if figure == "density" and run.model == "density":
+        cloud.picture(run, out)
+    elif figure == "density":
         times = [float(t) for t in options.times.split(",")] if options.times else None
         crowd.density(run, out, options.people, times)
     elif figure == "value":
@@ -53,6 +56,8 @@ def suitable(run):
     """The figures that make sense for a run."""
     if run.model == "hj":
         return ["hj"]
+    if run.model == "density":
+        return ["density"]
     figures = ["density", "value", "residual"]
     if crowd.has_exits(run):
         figures.append("mass")

@@ -138,6 +138,16 @@ def test_hamilton_jacobi(tmp_path, dim):
     assert_picture(run / "figures" / "hj.png")
 
 
+@pytest.mark.parametrize("dim", [1, 2, 3])
+def test_cloud_of_points(tmp_path, dim):
+    axes = [centres(n, -1, 1) for n in (24, 20, 16)][:dim]
+    mesh = np.meshgrid(*axes[::-1], indexing="ij")
+    run = write_run(tmp_path / "cloud", "density", axes, [(0, {"density": np.exp(-sum(a**2 for a in mesh))})], settings="density: {}\n")
+    result = plot("all", run)
+    assert result.returncode == 0, result.stderr
+    assert_picture(run / "figures" / "density.png")
+
+
 def test_convergence_orders(tmp_path):
     runs = []
     for n in (20, 40, 80):
