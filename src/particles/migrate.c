@@ -354,7 +354,7 @@ PetscErrorCode hc_sparse_exchange(
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc3(n, &order, n * length, &sorted, n, &sends));
   for (PetscInt r = 0; r < n; ++r) order[r] = (Order){destination[r], r};
-  qsort(order, (size_t)n, sizeof *order, by_destination);
+  if (n) qsort(order, (size_t)n, sizeof *order, by_destination);
   for (PetscInt r = 0; r < n; ++r)
     memcpy(sorted + r * length, records + order[r].record * length, (size_t)length * sizeof *sorted);
   for (PetscInt r = 0, end; r < n; r = end) {
