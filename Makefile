@@ -112,7 +112,7 @@ check-system: bin/halocline
 	@HALOCLINE=$(abspath $(EXE)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/system -m "not long"
 
 check-long: all
-	@$(MAKE) check-unit
+	@HALOCLINE_LONG=1 $(MAKE) check-unit
 	@HALOCLINE=$(abspath $(EXE)) $(PYTHON) -m pytest -q -p no:cacheprovider tests/system
 
 bench: all
