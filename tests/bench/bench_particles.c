@@ -1,7 +1,8 @@
-/* ranks: 1 2. Particles: random numbers, steps, migration, memory, in processor time a particle. */
+/* Particles (ranks: 1 2): random numbers, steps, migration, memory; processor time a particle of each rank's million. */
 #include "bench.h"
 #include <halocline/random.h>
 #include <halocline/walk.h>
+#include <string.h>
 
 enum { PARTICLES = 1000000, REPEATS = 9, BATCH = 4096 };
 
@@ -9,7 +10,7 @@ static int rank, size;
 
 static void say(const char *name, double value, const char *unit, const char *note) {
   char full[96];
-  snprintf(full, sizeof full, "particles_%s_%d", name, size);
+  snprintf(full, sizeof full, "particles_%s", name);
   if (rank == 0) bench_print(full, value, unit, note);
 }
 
@@ -50,11 +51,38 @@ typedef struct {
   HcField drift, flat;
   HcParticles p;
   HcWalk walk;
+  HcFloorPlan plan;
   uint32_t step;
   double dt;
 } Case;
 
-static PetscErrorCode create(PetscInt dim, HcWalkScheme scheme, HcInterpolation rule, HcBoundary b, Case *c) {
+/* How a case differs from a periodic box with particles in the order of cells. */
+typedef enum { PLAIN, EXITS, SCATTERED, PILLARS } Kind;
+
+static int pillar(HcGrid g, PetscInt i, PetscInt j) {
+  return (g->start[0] + i + g->cells[0]) % 16 == 7 && (g->start[1] + j + g->cells[1]) % 16 > 3;
+}
+
+/* Walls one cell thick, 12 long, every 16 cells: a particle in three has one within two cells. */
+static PetscErrorCode make_pillars(Case *c) {
+  HcGrid g = c->g;
+  PetscFunctionBeginUser;
+  PetscCall(PetscNew(&c->plan));
+  PetscCall(HcFieldCreate(g, 1, 1, &c->plan->region));
+  PetscCall(HcFieldCreate(g, 2, 1, &c->plan->open));
+  for (PetscInt j = 0; j <= g->n[1]; ++j)
+    for (PetscInt i = 0; i <= g->n[0]; ++i) {
+      const PetscInt at = i + j * c->plan->open->stride[1];
+      c->plan->open->c[0][at] = !pillar(g, i, j) && !pillar(g, i - 1, j);
+      c->plan->open->c[1][at] = !pillar(g, i, j) && !pillar(g, i, j - 1);
+      c->plan->region->c[0][at] = c->flat->c[0][PetscMin(i, g->n[0] - 1) + PetscMin(j, g->n[1] - 1) * c->flat->stride[1]] =
+        pillar(g, i, j) ? HC_WALL : HC_FREE;
+    }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode create(PetscInt dim, HcWalkScheme scheme, HcInterpolation rule, Kind kind, Case *c) {
+  const HcBoundary b = kind == EXITS ? HC_EXIT : HC_PERIODIC;
   const PetscInt n = dim == 1 ? 65536 : dim == 2 ? 256 : 40;
   HcGridSpec s = {.dim = dim,
     .cells = {n * (size > 1 && dim == 1 ? 2 : 1), dim > 1 ? n : 1, dim > 2 ? n : 1},
@@ -62,6 +90,7 @@ static PetscErrorCode create(PetscInt dim, HcWalkScheme scheme, HcInterpolation 
     .boundary = {b, b, b, b, b, b},
     .min_block = 2};
   PetscFunctionBeginUser;
+  memset(c, 0, sizeof *c);
   if (size > 1 && dim > 1) s.cells[dim - 1] *= size, s.upper[dim - 1] = size;
   PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &c->g));
   PetscCall(HcFieldCreate(c->g, (int)dim, 2, &c->drift));
@@ -75,19 +104,21 @@ static PetscErrorCode create(PetscInt dim, HcWalkScheme scheme, HcInterpolation 
             0.3 * sin(6.28 * HcGridCentre(c->g, d, d ? j : i));
       }
   PetscCall(HcFieldExchange(c->drift, HC_BOX));
+  if (kind == PILLARS) PetscCall(make_pillars(c));
   const double dt = 1e-5, sigma = 0.3 * c->g->h[0] / sqrt(dt); /* a third of a cell a step */
-  HcWalkSpec w = {.sigma = sigma, .scheme = scheme, .interpolation = rule, .seed = 1};
+  HcWalkSpec w = {.sigma = sigma, .scheme = scheme, .interpolation = rule, .seed = 1, .plan = c->plan};
   PetscCall(HcWalkCreate(c->g, &w, &c->walk));
   PetscCall(HcParticlesCreate(c->g, PARTICLES + PARTICLES / 20, &c->p));
   PetscCall(HcParticlesSample(c->p, c->flat, 0, (double)PARTICLES * size, 1, 0, 1));
-  c->step = 0;
   c->dt = dt;
+  if (kind == SCATTERED) PetscCall(HcWalkStep(c->walk, c->p, c->drift, NULL, 0, c->step++, pow(c->g->cells[0], 2) * dt));
   PetscFunctionReturn(0);
 }
 
 static PetscErrorCode destroy(Case *c) {
   PetscFunctionBeginUser;
   PetscCall(HcWalkDestroy(&c->walk));
+  PetscCall(HcFloorPlanDestroy(&c->plan));
   PetscCall(HcParticlesDestroy(&c->p));
   PetscCall(HcFieldDestroy(&c->drift));
   PetscCall(HcFieldDestroy(&c->flat));
@@ -95,12 +126,12 @@ static PetscErrorCode destroy(Case *c) {
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode bench_step(PetscInt dim, HcWalkScheme scheme, HcInterpolation rule, HcBoundary b, const char *name) {
+static PetscErrorCode bench_step(PetscInt dim, HcWalkScheme scheme, HcInterpolation rule, Kind kind, const char *name) {
   Case c;
   double t[REPEATS];
   char note[96];
   PetscFunctionBeginUser;
-  PetscCall(create(dim, scheme, rule, b, &c));
+  PetscCall(create(dim, scheme, rule, kind, &c));
   for (int r = -2; r < REPEATS; ++r) {
     const double start = bench_cpu();
     PetscCall(HcWalkStep(c.walk, c.p, c.drift, NULL, 0, c.step++, c.dt));
@@ -119,7 +150,7 @@ static PetscErrorCode bench_migration(PetscInt dim) {
   double t[REPEATS], memory;
   char name[48], note[96];
   PetscFunctionBeginUser;
-  PetscCall(create(dim, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, &c));
+  PetscCall(create(dim, HC_WALK_EULER, HC_LINEAR, PLAIN, &c));
   for (int r = -2; r < REPEATS; ++r) {
     const double shift = (r & 1 ? 0.1 : -0.1) * c.g->h[dim - 1];
     for (PetscInt q = 0; q < c.p->n; ++q) c.p->x[dim - 1][q] += shift;
@@ -143,12 +174,15 @@ int main(int argc, char **argv) {
   MPI_Comm_rank(PETSC_COMM_WORLD, &rank);
   MPI_Comm_size(PETSC_COMM_WORLD, &size);
   if (size == 1) bench_numbers();
-  PetscCall(bench_step(1, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, "euler_1d"));
-  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, "euler_2d"));
-  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, HC_EXIT, "euler_2d_exits"));
-  PetscCall(bench_step(2, HC_WALK_EULER, HC_CUBIC, HC_PERIODIC, "euler_2d_cubic"));
-  PetscCall(bench_step(2, HC_WALK_WEAK2, HC_LINEAR, HC_PERIODIC, "weak2_2d"));
-  PetscCall(bench_step(3, HC_WALK_EULER, HC_LINEAR, HC_PERIODIC, "euler_3d"));
+  PetscCall(bench_step(1, HC_WALK_EULER, HC_LINEAR, PLAIN, "euler_1d"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, PLAIN, "euler_2d"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, EXITS, "euler_2d_exits"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_CUBIC, PLAIN, "euler_2d_cubic"));
+  PetscCall(bench_step(2, HC_WALK_WEAK2, HC_LINEAR, PLAIN, "weak2_2d"));
+  PetscCall(bench_step(3, HC_WALK_EULER, HC_LINEAR, PLAIN, "euler_3d"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, SCATTERED, "euler_2d_scattered"));
+  PetscCall(bench_step(3, HC_WALK_EULER, HC_LINEAR, SCATTERED, "euler_3d_scattered"));
+  PetscCall(bench_step(2, HC_WALK_EULER, HC_LINEAR, PILLARS, "euler_2d_walls"));
   PetscCall(bench_migration(2));
   PetscCall(bench_migration(3));
   PetscCall(PetscFinalize());

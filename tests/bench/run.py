@@ -33,10 +33,10 @@ TARGETS = {
     "mfg_explicit_*": 0.3,
     "mfg_weno_[123]d*": 300.0,
     "mfg_solve_1d_100x50*": 30.0,
-    "particles_euler_2d_[12]": 25.0,
-    "particles_euler_3d_[12]": 40.0,
+    "particles_euler_2d*": 25.0,
+    "particles_euler_3d*": 40.0,
     "particles_migration_*": 4.0,
-    "particles_memory_3d_*": 70.4,
+    "particles_memory_3d": 70.4,
 }
 MORE_IS_BETTER = {"GB/s", "GFlop/s", "%", "cells/s"}
 
