@@ -63,8 +63,9 @@ PetscErrorCode HcWalkBlocked(HcWalk walk, HcParticles p, double *number) {
 
 /* ---- accounts ---- */
 
-void hc_walk_absorb(HcWalk walk, int exit, double weight) {
+void hc_walk_absorb(HcWalk walk, int exit, uint64_t id, double weight) {
   struct HcWalkState_ *s = walk->state;
+  s->hash += hc_hash(id);
   if (exit < 0) {
     ++s->number[HC_MAX_EXITS];
     return;
@@ -108,20 +109,25 @@ static int gather_tally(HcWalk walk, int64_t tally[]) {
   tally[k++] = s->number[HC_MAX_EXITS];
   for (int e = 0; e < walk->exits; ++e) tally[k++] = s->number[e];
   for (int e = 0; e < walk->exits; ++e) tally[k++] = s->weight[e];
+  tally[k++] = (int64_t)s->hash;
+  s->hash = 0;
   memset(s->number, 0, sizeof s->number);
   memset(s->weight, 0, sizeof s->weight);
   return k;
 }
 
-/* Units of weight of a step are summed before they become a double, which is rounded once a step. */
+/* Units of weight of a step are summed before they become a double, which is rounded once a step. The last unit is the hash of
+ * those absorbed. */
 static void add_tally(HcWalk walk, HcParticles p, const int64_t tally[], int64_t units[]) {
+  const int exits = walk->exits;
   walk->flights += (double)tally[0];
   p->absorbed += (double)tally[1];
-  for (int e = 0; e < walk->exits; ++e) {
+  for (int e = 0; e < exits; ++e) {
     walk->exited[e] += (double)tally[2 + e];
     p->absorbed += (double)tally[2 + e];
-    units[e] += tally[2 + walk->exits + e];
+    units[e] += tally[2 + exits + e];
   }
+  units[HC_MAX_EXITS] = (int64_t)((uint64_t)units[HC_MAX_EXITS] + (uint64_t)tally[2 + 2 * exits]);
 }
 
 /* ---- one by one ---- */
@@ -157,7 +163,7 @@ static PetscErrorCode advance(HcWalk walk, HcFlight *flight, int *gone) {
     for (int d = 0; d < walk->grid->dim; ++d) flight->o[d] = x[d];
   }
   if (exit != HC_NOT_EXITED)
-    hc_walk_absorb(walk, exit, flight->weight);
+    hc_walk_absorb(walk, exit, flight->id, flight->weight);
   else
     *gone = 0;
   PetscFunctionReturn(0);
@@ -413,7 +419,7 @@ static PetscErrorCode check_drift(HcWalk walk, HcField f, int c0) {
 
 PetscErrorCode HcWalkStep(HcWalk walk, HcParticles p, HcField drift, HcField next, int c0, uint32_t step, double dt) {
   struct HcWalkState_ *s = walk->state;
-  int64_t tally[2 * HC_MAX_EXITS + 3], units[HC_MAX_EXITS] = {0};
+  int64_t tally[2 * HC_MAX_EXITS + 4], units[HC_MAX_EXITS + 1] = {0};
   HcProbe now = {0}, then = {0};
   const PetscBool twice = walk->spec.scheme == HC_WALK_WEAK2 && drift ? PETSC_TRUE : PETSC_FALSE;
   Block block;
@@ -422,6 +428,15 @@ PetscErrorCode HcWalkStep(HcWalk walk, HcParticles p, HcField drift, HcField nex
   PetscCall(check_drift(walk, next, c0));
   PetscCheck(dt > 0, walk->grid->comm, PETSC_ERR_ARG_OUTOFRANGE, "dt = %g", dt);
   PetscCall(choose_scale(walk, p));
+#if defined(HC_DEBUG)
+  PetscBool owned;
+  uint64_t before, after;
+  double number, left;
+  PetscCall(HcParticlesCheck(p, &owned, &before));
+  PetscCheck(owned, p->grid->comm, PETSC_ERR_ARG_WRONGSTATE, "particles that are not with their owner: migrate first");
+  PetscCall(HcParticlesCount(p, &number));
+  number += p->absorbed;
+#endif
   if (drift) now = hc_probe(drift, walk->spec.interpolation);
   if (twice) then = hc_probe(next ? next : drift, walk->spec.interpolation);
   s->step = step;
@@ -437,6 +452,12 @@ PetscErrorCode HcWalkStep(HcWalk walk, HcParticles p, HcField drift, HcField nex
   PetscCall(land(walk, p, twice ? &then : NULL, c0, tally, units));
   for (int e = 0; e < walk->exits; ++e)
     if (s->scale > 0) walk->exited_weight[e] += (double)units[e] / s->scale;
+#if defined(HC_DEBUG)
+  PetscCall(HcParticlesCheck(p, &owned, &after));
+  PetscCall(HcParticlesCount(p, &left));
+  PetscCheck(owned && before == after + (uint64_t)units[HC_MAX_EXITS] && number == left + p->absorbed, p->grid->comm,
+    PETSC_ERR_PLIB, "particles lost or doubled: %.0f of %.0f", left + p->absorbed, number);
+#endif
   PetscFunctionReturn(0);
 }
 

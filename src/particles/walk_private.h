@@ -34,6 +34,7 @@ struct HcWalkState_ {
   uint32_t step;
   double dt, spread, touch;                               /* spread: sigma sqrt(dt); touch: 2/(sigma^2 dt), 0 without noise */
   int64_t number[HC_MAX_EXITS + 1], weight[HC_MAX_EXITS]; /* absorbed on this rank; the last number is of those without exit */
+  uint64_t hash;                                          /* of the ids absorbed, as HcParticlesCheck() sums them */
   HcFlight *flight;
   PetscInt flights, flight_room;
 };
@@ -42,7 +43,7 @@ struct HcWalkState_ {
 static inline int hc_may_touch(const struct HcWalkState_ *s, double a, double b) { return s->touch > 0 && s->touch * a * b < 40; }
 
 /** Note that the particle left through an exit. */
-void hc_walk_absorb(HcWalk walk, int exit, double weight);
+void hc_walk_absorb(HcWalk walk, int exit, uint64_t id, double weight);
 /** Note a record in flight. */
 PetscErrorCode hc_walk_launch(HcWalk walk, const HcFlight *flight);
 

@@ -5,6 +5,7 @@
 #include <halocline/walk.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* A remark of rank 0 among the results. */
 #define remark(...)                                                                                                              \
@@ -259,6 +260,50 @@ static PetscErrorCode test_ou(HcWalkScheme scheme) {
     tap_ok(
       fabs(measured - order) < 0.35, "%s: weak order %.0f in %s (measured %.2f)", name, order, k ? "exp x" : "x^2", measured);
   }
+  PetscFunctionReturn(0);
+}
+
+static double moment_of_time; /* t in b(t,x) = (1 + t) sin x */
+
+static void swing(const double x[3], double b[3]) {
+  b[0] = (1 + moment_of_time) * sin(x[0]);
+  b[1] = b[2] = 0;
+}
+
+/* Without noise the schemes are Euler's and Heun's for x' = (1 + t) sin x: tan(x/2) grows as exp(t + t^2/2). */
+static PetscErrorCode test_orders(HcWalkScheme scheme) {
+  const double order = scheme == HC_WALK_EULER ? 1 : 2, x0 = 0.7, exact = 2 * atan(tan(x0 / 2) * exp(1.5)), start[3] = {x0, 0, 0};
+  HcGridSpec s = box(1, 600, 1, 1, 0, 2 * M_PI, HC_PERIODIC);
+  double error[2];
+  PetscFunctionBeginUser;
+  for (int k = 0; k < 2; ++k) {
+    const int steps = 32 << k;
+    HcGrid g;
+    HcField now, next;
+    HcParticles p;
+    HcWalk walk;
+    HcWalkSpec w = {.scheme = scheme, .interpolation = HC_CUBIC};
+    PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &g));
+    PetscCall(HcParticlesCreate(g, 0, &p));
+    PetscCall(HcWalkCreate(g, &w, &walk));
+    PetscCall(place_all(p, 1, start, 1));
+    for (int n = 0; n < steps; ++n) {
+      moment_of_time = (double)n / steps;
+      PetscCall(make_drift(g, swing, 2, &now));
+      moment_of_time = (n + 1.) / steps;
+      PetscCall(make_drift(g, swing, 2, &next));
+      PetscCall(HcWalkStep(walk, p, now, next, 0, (uint32_t)n, 1. / steps));
+      PetscCall(HcFieldDestroy(&now));
+      PetscCall(HcFieldDestroy(&next));
+    }
+    error[k] = p->n ? fabs(p->x[0][0] - exact) : 0;
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &error[k], 1, MPI_DOUBLE, MPI_MAX, PETSC_COMM_WORLD));
+    PetscCall(HcWalkDestroy(&walk));
+    PetscCall(HcParticlesDestroy(&p));
+    PetscCall(HcGridDestroy(&g));
+  }
+  tap_ok(fabs(log2(error[0] / error[1]) - order) < 0.1, "order %.0f without noise, drift of time and place (%.2f, error %.1g)",
+    order, log2(error[0] / error[1]), error[1]);
   PetscFunctionReturn(0);
 }
 
@@ -536,6 +581,65 @@ static PetscErrorCode test_conservation(PetscInt n, int steps, int exits) {
   PetscFunctionReturn(0);
 }
 
+/* Twenty steps, or ten, a checkpoint, and ten more of what it holds: the same paths and accounts. */
+static PetscErrorCode test_restart(void) {
+  HcGridSpec s = box(2, 14, 11, 1, 0, 4, HC_REFLECTING);
+  HcGrid g;
+  HcFloorPlan plan;
+  char folder[64] = P_tmpdir "/halocline_walk_XXXXXX", file[PETSC_MAX_PATH_LEN];
+  Outcome out[2];
+  PetscFunctionBeginUser;
+  PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &g));
+  PetscCall(make_plan(g, rooms, -5, &plan));
+  if (g->rank == 0 && !mkdtemp(folder)) abort();
+  PetscCallMPI(MPI_Bcast(folder, (int)sizeof folder, MPI_CHAR, 0, PETSC_COMM_WORLD));
+  for (int stop = 0; stop < 2; ++stop) {
+    HcParticles p;
+    HcWalk walk;
+    HcCheckpoint ck;
+    HcWalkSpec w = {.sigma = 0.4, .seed = 12, .plan = plan};
+    PetscInt step;
+    const double start[3] = {3.5, 3.6, 0};
+    PetscCall(HcWalkCreate(g, &w, &walk));
+    PetscCall(HcParticlesCreate(g, 0, &p));
+    PetscCall(place_all(p, 500, start, 1. / 3));
+    for (uint32_t n = 0; n < 20; ++n) {
+      if (stop && n == 10) {
+        PetscCall(HcCheckpointCreate(folder, "mfg", PETSC_COMM_WORLD, 10, &ck));
+        PetscCall(HcCheckpointPutParticles(ck, "agents", p));
+        PetscCall(HcCheckpointPutWalk(ck, "walk", walk));
+        PetscCall(HcCheckpointClose(&ck, 0));
+        PetscCall(HcWalkDestroy(&walk));
+        PetscCall(HcParticlesDestroy(&p));
+        PetscCall(HcWalkCreate(g, &w, &walk));
+        PetscCall(HcParticlesCreate(g, 0, &p));
+        PetscCall(HcCheckpointFind(folder, PETSC_COMM_WORLD, PETSC_MAX_INT, file, &step));
+        PetscCall(HcCheckpointOpen(file, "mfg", PETSC_COMM_WORLD, &ck));
+        PetscCall(HcCheckpointGetParticles(ck, "agents", p));
+        PetscCall(HcCheckpointGetWalk(ck, "walk", walk));
+        PetscCall(HcCheckpointClose(&ck, 0));
+      }
+      PetscCall(HcWalkStep(walk, p, NULL, NULL, 0, n, 0.05));
+    }
+    memset(&out[stop], 0, sizeof out[stop]);
+    PetscCall(fingerprint(p, &out[stop].print));
+    out[stop].absorbed = p->absorbed;
+    out[stop].exited[0] = walk->exited[6];
+    out[stop].weight[0] = walk->exited_weight[6];
+    PetscCall(HcWalkDestroy(&walk));
+    PetscCall(HcParticlesDestroy(&p));
+  }
+  tap_ok(!memcmp(&out[0], &out[1], sizeof out[0]) && out[0].exited[0] > 0, "a restart continues bit for bit (%.0f absorbed)",
+    out[0].absorbed);
+  if (g->rank == 0) {
+    unlink(file);
+    rmdir(folder);
+  }
+  PetscCall(HcFloorPlanDestroy(&plan));
+  PetscCall(HcGridDestroy(&g));
+  PetscFunctionReturn(0);
+}
+
 static void broken(const double x[3], double b[3]) {
   b[0] = x[0] > 0.5 ? NAN : 0.1;
   b[1] = b[2] = 0;
@@ -575,11 +679,14 @@ int main(int argc, char **argv) {
   PetscCall(test_bounces(HC_PERIODIC, 1));
   PetscCall(test_ou(HC_WALK_EULER));
   PetscCall(test_ou(HC_WALK_WEAK2));
+  PetscCall(test_orders(HC_WALK_EULER));
+  PetscCall(test_orders(HC_WALK_WEAK2));
   PetscCall(test_reflected());
   PetscCall(test_first_passage(0));
   PetscCall(test_first_passage(1));
   for (PetscInt dim = 2; dim <= 3; ++dim) PetscCall(test_ranks(dim));
   PetscCall(test_thin_wall());
+  PetscCall(test_restart());
   for (int exits = 0; exits < 2; ++exits) {
     PetscCall(test_conservation(2000, 100, exits));
     if (getenv("HALOCLINE_LONG")) PetscCall(test_conservation(100000, 10000, exits));
