@@ -60,7 +60,7 @@ static void mirror_ends(HcGrid g, int d, size_t outer, size_t rows, size_t inner
 }
 
 /* Bring the outer layer of nodes to their owners. Of non-periodic directions nodes -1 and N remain if they count. */
-static PetscErrorCode collect(HcKde kde, PetscBool keep_ends, Shape *shape, int64_t **bins) {
+static PetscErrorCode collect(HcKde kde, PetscBool keep_ends, Shape *shape, int64_t *v) {
   HcGrid g = kde->grid;
   size_t outer, inner;
   PetscFunctionBeginUser;
@@ -68,16 +68,12 @@ static PetscErrorCode collect(HcKde kde, PetscBool keep_ends, Shape *shape, int6
     const HcReach r = {.grid = g, .d = d, .ends = keep_ends, .reach = 1};
     const HcSpan own = hc_reach_owned(&r), span = hc_reach_span(&r);
     const size_t all = shape->n[d], rows = (size_t)(span.last - span.first), skip = (size_t)(span.first - (g->start[d] - 1));
-    int64_t *v = *bins;
     split_around(shape, d, &outer, &inner);
     if (!keep_ends && g->boundary[2 * d] != HC_PERIODIC) mirror_ends(g, d, outer, all, inner, v);
     for (size_t o = 0; o < outer && rows < all; ++o)
       PetscCall(PetscArraymove(v + o * rows * inner, v + (o * all + skip) * inner, rows * inner));
+    PetscCall(hc_reach_add_integers(&r, outer, inner, v));
     shape->n[d] = (size_t)(own.last - own.first);
-    if (g->ranks[d] == 1 && g->boundary[2 * d] != HC_PERIODIC) continue; /* all is owned */
-    PetscCall(PetscCalloc1(shape_size(shape), bins));
-    PetscCall(hc_reach_add_integers(&r, outer, inner, v, *bins));
-    PetscCall(PetscFree(v));
   }
   PetscFunctionReturn(0);
 }
@@ -99,12 +95,12 @@ static void source_index(HcKde kde, const HcReach *r, PetscInt first, PetscInt c
   }
 }
 
-/* One direction's pass over the array. */
+/* One direction's pass over the array, in place: a part is fetched whole before it is overwritten, and rows that become fewer
+ * move only to where parts before them were. */
 typedef struct {
   const HcReach *r;
   const HcKernelRow *taps;
-  const double *in;
-  double *out;
+  double *v;
   PetscInt *index;
   double *fetched, *line; /* a part's spans; a row as the taps see it */
   const double **row;     /* rows across as the taps see them */
@@ -116,10 +112,10 @@ static PetscErrorCode convolve_part(void *ctx, const HcPart *part) {
   const size_t rows = (size_t)(span.last - span.first), taps = (size_t)pass->taps->count;
   const size_t n = (size_t)pass->r->grid->n[pass->r->d], seen = n + taps - 1;
   PetscFunctionBeginUser;
-  PetscCall(hc_reach_fetch(pass->r, part, pass->in, pass->fetched));
+  PetscCall(hc_reach_fetch(pass->r, part, pass->v, pass->fetched));
   for (size_t o = 0; o < part->no; ++o) {
     const double *fetched = pass->fetched + o * rows * part->ni;
-    double *to = pass->out + (part->o0 + o) * n * part->inner + part->i0;
+    double *to = pass->v + (part->o0 + o) * n * part->inner + part->i0;
     if (part->inner == 1) {
       for (size_t k = 0; k < seen; ++k) pass->line[k] = pass->index[k] < 0 ? 0 : fetched[pass->index[k]];
       HcConvolveAlong(n, taps, pass->taps->value, pass->line, to);
@@ -132,10 +128,10 @@ static PetscErrorCode convolve_part(void *ctx, const HcPart *part) {
 }
 
 /* Convolve direction d: owned nodes (with ends) -> owned cells. */
-static PetscErrorCode convolve(HcKde kde, int d, PetscBool keep_ends, Shape *shape, double **v) {
+static PetscErrorCode convolve(HcKde kde, int d, PetscBool keep_ends, Shape *shape, double *v) {
   HcKernelRow taps;
   HcReach r = {.grid = kde->grid, .d = d, .ends = keep_ends, .whole = PETSC_TRUE};
-  Pass pass = {.r = &r, .taps = &taps, .in = *v};
+  Pass pass = {.r = &r, .taps = &taps, .v = v};
   size_t outer, inner;
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc2(hc_kde_row_room(kde, d), &taps.value, hc_kde_row_room(kde, d), &taps.work));
@@ -145,13 +141,10 @@ static PetscErrorCode convolve(HcKde kde, int d, PetscBool keep_ends, Shape *sha
   shape->n[d] = (size_t)kde->grid->n[d];
   const PetscInt seen = kde->grid->n[d] + taps.count - 1;
   PetscCall(PetscMalloc4(seen, &pass.index, seen, &pass.line, seen, &pass.row, hc_reach_part_room(&r, inner), &pass.fetched));
-  PetscCall(PetscMalloc1(shape_size(shape), &pass.out));
   source_index(kde, &r, kde->grid->start[d] + taps.first, seen, pass.index);
   PetscCall(hc_reach_each_part(&r, outer, inner, convolve_part, &pass));
   PetscCall(PetscFree4(pass.index, pass.line, pass.row, pass.fetched));
   PetscCall(PetscFree2(taps.value, taps.work));
-  PetscCall(PetscFree(*v));
-  *v = pass.out;
   PetscFunctionReturn(0);
 }
 
@@ -164,15 +157,14 @@ PetscErrorCode hc_kde_binned(HcKde kde, const HcCloud *p, HcField out, int c) {
   double *v;
   PetscFunctionBeginUser;
   PetscCall(bin(kde, p, unit, &shape, &bins));
-  PetscCall(collect(kde, keep_ends, &shape, &bins));
-  PetscCall(PetscMalloc1(shape_size(&shape), &v));
+  PetscCall(collect(kde, keep_ends, &shape, bins));
+  v = (double *)bins; /* from here on the memory holds doubles */
   for (size_t i = 0; i < shape_size(&shape); ++i) v[i] = (double)bins[i] * scale;
-  PetscCall(PetscFree(bins));
   for (int d = 0; d < g->dim; ++d) {
     if (kde->spec.plan)
-      PetscCall(hc_kde_convolve_between_walls(kde, d, &v));
+      PetscCall(hc_kde_convolve_between_walls(kde, d, v));
     else
-      PetscCall(convolve(kde, d, keep_ends, &shape, &v));
+      PetscCall(convolve(kde, d, keep_ends, &shape, v));
   }
   for (PetscInt k = 0, q = 0; k < g->n[2]; ++k)
     for (PetscInt j = 0; j < g->n[1]; ++j)
@@ -198,5 +190,5 @@ double hc_kde_binned_bytes(HcKde kde) {
       (kde->spec.plan ? 4 : 2) * (double)hc_reach_part_room(&r, inner) + 4 * (double)g->n[d] + 10 * (double)half;
     bytes = PetscMax(bytes, part * sizeof(double));
   }
-  return bytes + 2 * nodes * sizeof(double) * (kde->spec.plan ? 2 : 1);
+  return bytes + nodes * sizeof(double) * (kde->spec.plan ? 2 : 1);
 }

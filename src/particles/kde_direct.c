@@ -65,7 +65,7 @@ static void halo_shape(HcKde kde, Halo *halo) {
 double hc_kde_direct_bytes(HcKde kde) {
   Halo halo;
   halo_shape(kde, &halo);
-  return 4 * sizeof(double) * (double)halo.n[0] * (double)halo.n[1] * (double)halo.n[2];
+  return 2 * sizeof(double) * (double)halo.n[0] * (double)halo.n[1] * (double)halo.n[2];
 }
 
 static PetscErrorCode add_points(HcKde kde, const HcCloud *p, Levels levels, Halo *halo) {
@@ -99,19 +99,14 @@ static PetscErrorCode add_points(HcKde kde, const HcCloud *p, Levels levels, Hal
 }
 
 /* Bring one level to the owners, one direction after the other, the fastest first so that the array shrinks soonest. */
-static PetscErrorCode collect(HcKde kde, Halo *halo, double **level) {
-  HcGrid g = kde->grid;
+static PetscErrorCode collect(HcKde kde, const Halo *halo, double *level) {
   size_t n[3] = {halo->n[0], halo->n[1], halo->n[2]};
   PetscFunctionBeginUser;
-  for (int d = 0; d < g->dim; ++d) {
+  for (int d = 0; d < kde->grid->dim; ++d) {
     const HcReach r = reach_of(kde, d);
     const size_t inner = (d > 0 ? n[0] : 1) * (d > 1 ? n[1] : 1), outer = (d < 1 ? n[1] : 1) * (d < 2 ? n[2] : 1);
-    double *owned;
-    n[d] = (size_t)g->n[d];
-    PetscCall(PetscCalloc1(n[0] * n[1] * n[2], &owned));
-    PetscCall(hc_reach_add(&r, outer, inner, *level, owned));
-    PetscCall(PetscFree(*level));
-    *level = owned;
+    PetscCall(hc_reach_add(&r, outer, inner, level));
+    n[d] = (size_t)kde->grid->n[d];
   }
   PetscFunctionReturn(0);
 }
@@ -126,7 +121,7 @@ PetscErrorCode hc_kde_direct(HcKde kde, const HcCloud *p, HcField out, int c) {
   cells = halo.n[0] * halo.n[1] * halo.n[2];
   for (int l = 0; l < 2; ++l) PetscCall(PetscCalloc1(cells, &halo.level[l]));
   PetscCall(add_points(kde, p, levels, &halo));
-  for (int l = 0; l < 2; ++l) PetscCall(collect(kde, &halo, &halo.level[l]));
+  for (int l = 0; l < 2; ++l) PetscCall(collect(kde, &halo, halo.level[l]));
   for (PetscInt k = 0, q = 0; k < g->n[2]; ++k)
     for (PetscInt j = 0; j < g->n[1]; ++j)
       for (PetscInt i = 0; i < g->n[0]; ++i, ++q)

@@ -51,5 +51,5 @@ PetscErrorCode hc_kde_binned(HcKde kde, const HcCloud *p, HcField out, int c);
 PetscErrorCode hc_kde_walls_create(HcKde kde);
 /** Linear binning that respects walls: shares that would pass a closed face stay in front of it. 0, or 1 as HcBinLinear. */
 int hc_kde_bin_within_walls(HcKde kde, const HcBins *shape, const HcCloud *p, double unit, int64_t *bins);
-/** *v (owned cells, [n2][n1][n0]) is replaced by its convolution in direction d between walls. */
-PetscErrorCode hc_kde_convolve_between_walls(HcKde kde, int d, double **v);
+/** v (owned cells, [n2][n1][n0]) is replaced by its convolution in direction d between walls. */
+PetscErrorCode hc_kde_convolve_between_walls(HcKde kde, int d, double *v);

@@ -81,8 +81,8 @@ int hc_kde_bin_within_walls(HcKde kde, const HcBins *s, const HcCloud *p, double
 typedef struct {
   const HcReach *r;
   const HcKernelRow *taps;
-  const double *in, *open;
-  double *out, *fetched, *fetched_open, *line, *stretch;
+  const double *open;
+  double *v, *fetched, *fetched_open, *line, *stretch;
 } Pass;
 
 /* A row of nodes span.first .. span.last-1: `value` and `open`, the state of the face below each node, at steps of `stride`. The
@@ -113,20 +113,20 @@ static PetscErrorCode convolve_part(void *ctx, const HcPart *part) {
   const HcSpan span = hc_reach_span(pass->r), own = hc_reach_owned(pass->r);
   const size_t rows = (size_t)(span.last - span.first), n = (size_t)(own.last - own.first);
   PetscFunctionBeginUser;
-  PetscCall(hc_reach_fetch(pass->r, part, pass->in, pass->fetched));
+  PetscCall(hc_reach_fetch(pass->r, part, pass->v, pass->fetched));
   PetscCall(hc_reach_fetch(pass->r, part, pass->open, pass->fetched_open));
   for (size_t o = 0; o < part->no; ++o)
     for (size_t i = 0; i < part->ni; ++i)
       convolve_row(pass, span, own, pass->fetched + o * rows * part->ni + i, pass->fetched_open + o * rows * part->ni + i,
-        part->ni, pass->out + (part->o0 + o) * n * part->inner + part->i0 + i, part->inner);
+        part->ni, pass->v + (part->o0 + o) * n * part->inner + part->i0 + i, part->inner);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode hc_kde_convolve_between_walls(HcKde kde, int d, double **v) {
+PetscErrorCode hc_kde_convolve_between_walls(HcKde kde, int d, double *v) {
   HcGrid g = kde->grid;
   HcKernelRow taps;
   HcReach r = {.grid = g, .d = d};
-  Pass pass = {.r = &r, .taps = &taps, .in = *v};
+  Pass pass = {.r = &r, .taps = &taps, .v = v};
   const size_t inner = (size_t)((d > 0 ? g->n[0] : 1) * (d > 1 ? g->n[1] : 1)), cells = (size_t)HcGridLocalCells(g);
   double *open;
   PetscFunctionBeginUser;
@@ -137,14 +137,11 @@ PetscErrorCode hc_kde_convolve_between_walls(HcKde kde, int d, double **v) {
   PetscCall(
     PetscMalloc4(room, &pass.fetched, room, &pass.fetched_open, g->n[d] + taps.count, &pass.line, g->n[d], &pass.stretch));
   PetscCall(PetscMalloc1(cells, &open));
-  PetscCall(PetscMalloc1(cells, &pass.out));
   HcFieldToArray(kde->open, d, open);
   pass.open = open;
   PetscCall(hc_reach_each_part(&r, cells / (inner * (size_t)g->n[d]), inner, convolve_part, &pass));
   PetscCall(PetscFree(open));
   PetscCall(PetscFree4(pass.fetched, pass.fetched_open, pass.line, pass.stretch));
   PetscCall(PetscFree2(taps.value, taps.work));
-  PetscCall(PetscFree(*v));
-  *v = pass.out;
   PetscFunctionReturn(0);
 }

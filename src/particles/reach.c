@@ -227,11 +227,12 @@ static void add_integers(size_t n, const void *from, void *to) {
 }
 
 /* Values travel as eight bytes each, whatever they mean. */
-static PetscErrorCode reach_add(const HcReach *r, size_t outer, size_t inner, AddRow add, const char *spans, char *owned) {
+static PetscErrorCode reach_add(const HcReach *r, size_t outer, size_t inner, AddRow add, char *v) {
   HcGrid g = r->grid;
   const PetscInt blocks = g->ranks[r->d], me = g->block[r->d];
   const HcSpan own = hc_reach_owned(r), span = hc_reach_span(r);
   const size_t own_rows = (size_t)(own.last - own.first), rows = (size_t)(span.last - span.first), bytes = inner * sizeof(double);
+  const size_t own_at = (size_t)(own.first - span.first);
   PetscInt from, to, count;
   Mail m;
   PetscFunctionBeginUser;
@@ -240,18 +241,21 @@ static PetscErrorCode reach_add(const HcReach *r, size_t outer, size_t inner, Ad
   for (PetscInt b = 0; b < blocks; ++b) {
     char *message = (char *)(m.buffer + m.send_at[b]);
     Runs q = runs_begin(r, me, b);
-    while (runs_next(&q, &from, &to, &count))
+    while (runs_next(&q, &from, &to, &count)) {
+      if (b == me && (size_t)from == own_at + (size_t)to) continue; /* the owned nodes themselves */
       for (size_t o = 0; o < outer; ++o) {
-        const char *row = spans + (o * rows + (size_t)from) * bytes;
-        if (b == me)
-          add((size_t)count * inner, row, owned + (o * own_rows + (size_t)to) * bytes);
+        const char *row = v + (o * rows + (size_t)from) * bytes;
+        if (b == me) /* an image of this block, a period away */
+          add((size_t)count * inner, row, v + (o * rows + own_at + (size_t)to) * bytes);
         else {
           memcpy(message, row, (size_t)count * bytes);
           message += (size_t)count * bytes;
         }
       }
+    }
     if (b != me) PetscCall(mail_send(r, &m, b));
   }
+  for (size_t o = 0; o < outer; ++o) memmove(v + o * own_rows * bytes, v + (o * rows + own_at) * bytes, own_rows * bytes);
   PetscCall(mail_wait(&m));
   for (PetscInt b = 0; b < blocks; ++b) {
     const char *message = (const char *)(m.buffer + m.recv_at[b]);
@@ -259,21 +263,21 @@ static PetscErrorCode reach_add(const HcReach *r, size_t outer, size_t inner, Ad
     Runs q = runs_begin(r, b, me);
     while (runs_next(&q, &from, &to, &count))
       for (size_t o = 0; o < outer; ++o, message += (size_t)count * bytes)
-        add((size_t)count * inner, message, owned + (o * own_rows + (size_t)to) * bytes);
+        add((size_t)count * inner, message, v + (o * own_rows + (size_t)to) * bytes);
   }
   PetscCall(mail_close(&m));
   HcTimerStop(HC_TIMER_EXCHANGE);
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode hc_reach_add(const HcReach *r, size_t outer, size_t inner, const double *spans, double *owned) {
+PetscErrorCode hc_reach_add(const HcReach *r, size_t outer, size_t inner, double *v) {
   PetscFunctionBeginUser;
-  PetscCall(reach_add(r, outer, inner, add_doubles, (const char *)spans, (char *)owned));
+  PetscCall(reach_add(r, outer, inner, add_doubles, (char *)v));
   PetscFunctionReturn(0);
 }
 
-PetscErrorCode hc_reach_add_integers(const HcReach *r, size_t outer, size_t inner, const int64_t *spans, int64_t *owned) {
+PetscErrorCode hc_reach_add_integers(const HcReach *r, size_t outer, size_t inner, int64_t *v) {
   PetscFunctionBeginUser;
-  PetscCall(reach_add(r, outer, inner, add_integers, (const char *)spans, (char *)owned));
+  PetscCall(reach_add(r, outer, inner, add_integers, (char *)v));
   PetscFunctionReturn(0);
 }

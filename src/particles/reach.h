@@ -37,7 +37,7 @@ size_t hc_reach_part_room(const HcReach *r, size_t inner);
 /** out[no][span][ni] from owned[.][owned][inner]. The ranks of this row of blocks call it together with equal parts. */
 PetscErrorCode hc_reach_fetch(const HcReach *r, const HcPart *part, const double *owned, double *out);
 
-/** owned[outer][owned][inner] += the values that all blocks of the row hold in spans[outer][span][inner]: integers, or doubles
- * whose sums are exact. */
-PetscErrorCode hc_reach_add(const HcReach *r, size_t outer, size_t inner, const double *spans, double *owned);
-PetscErrorCode hc_reach_add_integers(const HcReach *r, size_t outer, size_t inner, const int64_t *spans, int64_t *owned);
+/** v[outer][span][inner] -> v[outer][owned][inner], in place: owned nodes plus the values that all blocks of the row hold for
+ * them: integers, or doubles whose sums are exact. */
+PetscErrorCode hc_reach_add(const HcReach *r, size_t outer, size_t inner, double *v);
+PetscErrorCode hc_reach_add_integers(const HcReach *r, size_t outer, size_t inner, int64_t *v);
