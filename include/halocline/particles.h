@@ -34,6 +34,8 @@ int HcGridOwner(HcGrid g, const PetscInt cell[3]);
 /** An empty set. `room` places at first; grows by half when full. */
 PetscErrorCode HcParticlesCreate(HcGrid grid, PetscInt room, HcParticles *p);
 PetscErrorCode HcParticlesDestroy(HcParticles *p);
+/** Empty the set; its memory is kept. */
+void HcParticlesClear(HcParticles p);
 /** Make place for at least `room` particles. */
 PetscErrorCode HcParticlesReserve(HcParticles p, PetscInt room);
 /** Bytes per rank of n owned particles with migration buffers for a share `moving` of them. */

@@ -53,11 +53,19 @@ PetscErrorCode HcWalkCreate(HcGrid grid, const HcWalkSpec *spec, HcWalk *walk);
 PetscErrorCode HcWalkDestroy(HcWalk *walk);
 
 /** Move all particles by one step of length dt, absorb, migrate; they are owned afterwards.
- * @param drift components c0 .. c0+dim-1 are b(t, .) at cell centres, ghosts filled as HcParticlesInterpolate() asks; NULL: b = 0
+ * @param drift components c0 .. c0+dim-1 are b(t, .) at cell centres; ghosts exchanged (HC_BOX) over the whole width of the
+ * field, and filled beyond domain faces over HcInterpolationWidth() layers at least. NULL: b = 0. weak2 asks other ranks less
+ * often when the width covers a step. In walls the field should continue that of the cells beside them, for it is interpolated
  * @param next  the same at t + dt for weak2; NULL: that of `drift`
  * @param step  number of the step: keys the noise, so equal numbers give equal noise
  * Not finite drift or position, or a step longer than 1000 times the box: HC_EXIT_FAILED. Collective. */
 PetscErrorCode HcWalkStep(HcWalk walk, HcParticles p, HcField drift, HcField next, int c0, uint32_t step, double dt);
+
+/** Set the counts to zero, for another sweep with the same walls. Not collective. */
+void HcWalkReset(HcWalk walk);
+/** The largest dt for which bridges to doors are exact but for exp(-8): sigma sqrt(dt) is half the smallest cell's width.
+ * INFINITY without a plan that has walls or doors, without exits, or without noise. */
+double HcWalkLargestStep(HcWalk walk);
 
 /** How many particles are in walls or doors of the plan (to be refused as input). Collective. */
 PetscErrorCode HcWalkBlocked(HcWalk walk, HcParticles p, double *number);

@@ -55,6 +55,11 @@ PetscErrorCode HcParticlesDestroy(HcParticles *p) {
   PetscFunctionReturn(0);
 }
 
+void HcParticlesClear(HcParticles p) {
+  p->n = 0;
+  p->absorbed = 0;
+}
+
 PetscErrorCode hc_particles_add(HcParticles p, const double x[3], uint64_t id, double weight) {
   PetscFunctionBeginUser;
   if (p->n == p->room) PetscCall(HcParticlesReserve(p, p->room + p->room / 2 + VECTOR));

@@ -61,8 +61,8 @@ static inline const double *row_of(HcField f, int c, PetscInt j, PetscInt k) {
 
 static inline Mass mass_of(double density, double scale) { return (Mass)(uint64_t)(density * scale + 0.5); }
 
-/* before[j + n1*k]: the mass before the first owned cell of each row. */
-static PetscErrorCode masses_before(HcField f, int c, double scale, Mass *before, Mass *total) {
+/* before[j + n1*k]: the mass before the first owned cell of each row; *mine is that of all owned cells. */
+static PetscErrorCode masses_before(HcField f, int c, double scale, Mass *before, Mass *mine, Mass *total) {
   HcGrid g = f->grid;
   const PetscInt rows = g->n[1] * g->n[2];
   Mass *row, *plane, *planes, z, end;
@@ -74,6 +74,7 @@ static PetscErrorCode masses_before(HcField f, int c, double scale, Mass *before
       Mass sum = 0;
       for (PetscInt i = 0; i < g->n[0]; ++i) sum += mass_of(v[i], scale);
       before[j + g->n[1] * k] = sum;
+      *mine += sum;
     }
   PetscCall(scan_along(g, 0, rows, before, row));
   for (PetscInt k = 0; k < g->n[2]; ++k) {
@@ -155,7 +156,7 @@ static PetscErrorCode fill_cells(HcParticles p, HcField f, int c, double scale, 
 PetscErrorCode HcParticlesSample(
   HcParticles p, HcField density, int c, double number, double total_weight, uint64_t id0, uint64_t seed) {
   HcGrid g = p->grid;
-  Mass *before, total = 0;
+  Mass *before, mine = 0, total = 0;
   double most;
   PetscFunctionBeginUser;
   HcRequire(number >= 0 && number < 0x1p37 && number == floor(number), HC_EXIT_INPUT, "%g is no number of particles", number);
@@ -167,8 +168,11 @@ PetscErrorCode HcParticlesSample(
   (void)frexp(most, &e);
   const double scale = ldexp(1, PetscMin(MASS_BITS - e, 1000));
   PetscCall(PetscMalloc1(g->n[1] * g->n[2], &before));
-  PetscCall(masses_before(density, c, scale, before, &total));
-  PetscErrorCode local = fill_cells(p, density, c, scale, before, total, (uint64_t)number, total_weight / number, id0, seed);
+  PetscCall(masses_before(density, c, scale, before, &mine, &total));
+  /* every row may round up; a hundredth for what migration brings */
+  const double share = (double)(mine * (Mass)number / total), rows = (double)(g->n[1] * g->n[2]);
+  PetscErrorCode local = HcParticlesReserve(p, p->n + (PetscInt)PetscMin(1.01 * share + rows, PETSC_MAX_INT / 2));
+  if (!local) local = fill_cells(p, density, c, scale, before, total, (uint64_t)number, total_weight / number, id0, seed);
   PetscCall(PetscFree(before));
   PetscCall(HcAgree(g->comm, local));
   PetscFunctionReturn(0);

@@ -47,6 +47,24 @@ PetscErrorCode HcWalkDestroy(HcWalk *walk) {
   PetscFunctionReturn(0);
 }
 
+void HcWalkReset(HcWalk walk) {
+  memset(walk->exited, 0, sizeof walk->exited);
+  memset(walk->exited_weight, 0, sizeof walk->exited_weight);
+  walk->flights = 0;
+}
+
+double HcWalkLargestStep(HcWalk walk) {
+  HcGrid g = walk->grid;
+  double h = INFINITY;
+  int exits = walk->state->walls && walk->spec.plan->exits > 0;
+  for (int d = 0; d < g->dim; ++d) {
+    h = fmin(h, g->h[d]);
+    exits = exits || (walk->state->walls && (g->boundary[2 * d] == HC_EXIT || g->boundary[2 * d + 1] == HC_EXIT));
+  }
+  if (!exits || !(walk->spec.sigma > 0)) return INFINITY;
+  return pow(0.5 * h / walk->spec.sigma, 2);
+}
+
 PetscErrorCode HcWalkBlocked(HcWalk walk, HcParticles p, double *number) {
   HcFloorPlan plan = walk->spec.plan;
   HcGrid g = p->grid;
