@@ -207,12 +207,12 @@ PetscErrorCode MfgCouplingSolve(Mfg mfg, HcClock *clock, HcIterationDone done, v
     PetscCall(SNESSetConvergenceTest(mfg->snes, test_convergence, &c, NULL));
     PetscCall(SNESSolve(mfg->snes, NULL, mfg->solution));
   }
-  mfg->iterate = NULL;
-  if (c.stopped) PetscFunctionReturn(0);
+  if (c.stopped) PetscFunctionReturn(0); /* the checkpoint now to be written holds the iterate, as those before */
   HcRequire(mfg->converged, HC_EXIT_FAILED,
     "no convergence in %lld coupling iterations: the density still changes by %.3g (tolerance %.3g); try more "
     "max_iterations, more time_steps, or a fixed small damping",
     (long long)mfg->iterations, mfg->residual, mfg->tolerance);
+  mfg->iterate = NULL;
 
   /* Exploitability: what the policy costs in its own flow, less what a best response to that flow costs. The best
    * response is hjb(m), which also leaves u as the value function of the final density. */
