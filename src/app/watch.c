@@ -12,6 +12,7 @@ void HcWatchStart(HcWatch *w) {
 
 void HcWatchCheckpointed(HcWatch *w, double seconds) {
   w->last_checkpoint = w->last_look = HcWallClock();
+  w->stride = 1; /* look after the next step: a longer stride, begun anew at each checkpoint, might never end */
   w->since = 0;
   w->checkpoint_seconds = seconds;
 }
