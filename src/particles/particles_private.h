@@ -14,8 +14,8 @@ typedef struct HcMigration_ {
   int *destination; /* its new rank; -1: it is only taken out */
   double *send, *receive;
   size_t send_room, receive_room; /* in doubles */
-  int round;          /* of exchanges between any ranks */
-  PetscErrorCode bad; /* this rank's error */
+  int round;                      /* of exchanges between any ranks */
+  PetscErrorCode bad;             /* this rank's error */
 } * HcMigration;
 
 /** Doubles of a particle in a message: position, id, weight. */

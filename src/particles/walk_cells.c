@@ -74,7 +74,12 @@ PetscErrorCode hc_cells_create(HcWalk walk) {
           if (f / 2 < g->dim && !edge && state != FACE_OPEN) walls = 1;
         }
         if (plan->region->c[0][place(plan->region, i, j, k)] != HC_FREE) walls = 1;
-        if (plan->region->c[0][place(plan->region, i, j, k)] == HC_DOOR) v |= (door_number(walk, i, j, k) + 2) << DOOR_SHIFT;
+        if (plan->region->c[0][place(plan->region, i, j, k)] == HC_DOOR) {
+          const int number = door_number(walk, i, j, k);
+          PetscCheck(number >= -1 && number < walk->exits, PETSC_COMM_SELF, PETSC_ERR_ARG_OUTOFRANGE, "door %d of %d exits",
+            number, walk->exits);
+          v |= (number + 2) << DOOR_SHIFT;
+        }
         s->code->c[0][place(s->code, i, j, k)] = v;
       }
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &walls, 1, MPI_INT, MPI_MAX, g->comm));

@@ -1,4 +1,4 @@
-/* What the files of the walk share: state, records in flight, outcomes of a step at walls. */
+/* What the files of the walk share: state, records in flight, what happens at walls. */
 #pragma once
 #include "particles_private.h"
 #include <halocline/random.h>
@@ -42,10 +42,31 @@ struct HcWalkState_ {
 /** Is the probability exp(-touch a b) of touching a face worth a random number? */
 static inline int hc_may_touch(const struct HcWalkState_ *s, double a, double b) { return s->touch > 0 && s->touch * a * b < 40; }
 
+/* walk_flights.c: steps one by one */
 /** Note that the particle left through an exit. */
 void hc_walk_absorb(HcWalk walk, int exit, uint64_t id, double weight);
+/** The counts since the last call in one row for a sum over ranks; its length: flights, numbers, weights, hash. */
+int hc_walk_gather(HcWalk walk, int64_t tally[]);
+/** Enter the summed row: units[e] are the weights of the step as whole multiples, units[HC_MAX_EXITS] is the hash of those
+ * absorbed. They are summed before they become doubles, so that these are rounded once a step. */
+void hc_walk_add(HcWalk walk, HcParticles p, const int64_t tally[], int64_t units[]);
+/** An error if the step from o by v is not finite or far too long. Not collective. */
+PetscErrorCode hc_walk_check(HcWalk walk, uint64_t id, const double o[3], const double v[3]);
+/** Walk on as far as this rank can. Then *gone is 0 and the end is in o, or 1: absorbed, or launched to another rank. */
+PetscErrorCode hc_walk_advance(HcWalk walk, HcFlight *flight, int *gone);
 /** Note a record in flight. */
 PetscErrorCode hc_walk_launch(HcWalk walk, const HcFlight *flight);
+/** Send and take up flights until none is left on any rank; tally[0] is how many there are now. Collective. */
+PetscErrorCode hc_walk_land(HcWalk walk, HcParticles p, const HcProbe *next, int c0, int64_t tally[], int64_t units[]);
+
+/* walk_block.c: steps in vectors */
+typedef struct {
+  double begin[3][HC_SCAN_BLOCK], end[3][HC_SCAN_BLOCK], v[3][HC_SCAN_BLOCK], b[3][HC_SCAN_BLOCK], drift[3][HC_SCAN_BLOCK];
+  uint8_t rare[HC_SCAN_BLOCK], missing[HC_SCAN_BLOCK], gone[HC_SCAN_BLOCK];
+} __attribute__((aligned(64))) HcWalkBlock;
+/** Step particles begin .. begin+n-1 and note which leave. `next` is NULL for euler. */
+PetscErrorCode hc_walk_block(
+  HcWalk walk, HcParticles p, const HcProbe *now, const HcProbe *next, int c0, PetscInt begin, PetscInt n, HcWalkBlock *k);
 
 /* walk_faces.c: boxes without walls inside */
 /** The point x + v brought into the box at every face: wrapped, mirrored, or moved to the face that lets out. */

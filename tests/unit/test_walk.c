@@ -422,7 +422,7 @@ static PetscErrorCode run_rooms(
   MPI_Comm comm, PetscInt dim, HcWalkScheme scheme, HcInterpolation rule, int walls, double dt, Outcome *out, int *free_cells) {
   HcGridSpec s = box(dim, 14, 11, dim > 2 ? 5 : 1, 0, 4, HC_REFLECTING);
   HcGrid g;
-  HcField f, then, where;
+  HcField f, then, where, number;
   HcParticles p;
   HcWalk walk;
   HcFloorPlan plan = NULL;
@@ -440,8 +440,21 @@ static PetscErrorCode run_rooms(
       for (PetscInt i = 0; i < g->n[0]; ++i)
         where->c[0][at(where, i, j, k)] = !walls || rooms(g->start[0] + i, g->start[1] + j, g->start[2] + k) == HC_FREE;
   if (walls) PetscCall(make_plan(g, rooms, -5, &plan));
-  HcWalkSpec w = {
-    .sigma = 0.3, .scheme = scheme, .interpolation = rule, .seed = 3, .plan = plan, .exits = 2, .face_exit = {1, 1, 1, 1, 1, 1}};
+  PetscCall(HcFieldCreate(g, 1, 1, &number)); /* the two cells of the door are two exits */
+  for (PetscInt k = 0; k < g->n[2]; ++k)
+    for (PetscInt j = 0; j < g->n[1]; ++j)
+      for (PetscInt i = 0; i < g->n[0]; ++i) {
+        const PetscInt row = g->start[1] + j;
+        number->c[0][at(number, i, j, k)] = rooms(g->start[0] + i, row, g->start[2] + k) == HC_DOOR ? (row == 8 ? 0 : 2) : -1;
+      }
+  HcWalkSpec w = {.sigma = 0.3,
+    .scheme = scheme,
+    .interpolation = rule,
+    .seed = 3,
+    .plan = plan,
+    .exits = 3,
+    .exit_id = number,
+    .face_exit = {1, 1, 1, 1, 1, 1}};
   PetscCall(HcWalkCreate(g, &w, &walk));
   PetscCall(HcParticlesCreate(g, 0, &p));
   PetscCall(HcParticlesSample(p, where, 0, 3000, 1, 0, 1));
@@ -459,7 +472,7 @@ static PetscErrorCode run_rooms(
   memset(out, 0, sizeof *out);
   PetscCall(fingerprint(p, &out->print));
   out->absorbed = p->absorbed;
-  for (int e = 0; e < 2; ++e) out->exited[e] = walk->exited[e], out->weight[e] = walk->exited_weight[e];
+  for (int e = 0; e < 3; ++e) out->exited[e] = walk->exited[e], out->weight[e] = walk->exited_weight[e];
   out->flights = walk->flights;
   PetscCall(HcWalkDestroy(&walk));
   PetscCall(HcFloorPlanDestroy(&plan));
@@ -467,6 +480,7 @@ static PetscErrorCode run_rooms(
   PetscCall(HcFieldDestroy(&f));
   PetscCall(HcFieldDestroy(&then));
   PetscCall(HcFieldDestroy(&where));
+  PetscCall(HcFieldDestroy(&number));
   PetscCall(HcGridDestroy(&g));
   PetscFunctionReturn(0);
 }
@@ -482,7 +496,8 @@ static PetscErrorCode test_ranks(PetscInt dim) {
           const double dt = big ? 3 : 0.03;
           PetscCall(run_rooms(PETSC_COMM_SELF, dim, (HcWalkScheme)scheme, (HcInterpolation)rule, walls, dt, &one, &good));
           PetscCall(run_rooms(PETSC_COMM_WORLD, dim, (HcWalkScheme)scheme, (HcInterpolation)rule, walls, dt, &all, &fine));
-          remark("# flights %g, absorbed %g (%g %g)\n", all.flights, all.absorbed, all.exited[0], all.exited[1]);
+          remark(
+            "# flights %g, absorbed %g (%g %g %g)\n", all.flights, all.absorbed, all.exited[0], all.exited[1], all.exited[2]);
           one.flights = all.flights;
           tap_ok(!memcmp(&one, &all, sizeof one) && all.absorbed > 0,
             "%dD %s, %s, %s, %s steps: paths and accounts as on one rank", (int)dim, scheme ? "weak2" : "euler",
