@@ -20,10 +20,3 @@ typedef struct {
  * A point of weight w adds exactly rint(w unit), no share has the other sign.
  * @return 0, or 1 if some point's nodes are not all in the array or it is not a number; bins are then not to be used */
 int HcBinLinear(const HcBins *shape, size_t n, const double *const x[3], double unit, const double *weight, int64_t *bins);
-
-/** The node at or below a position and the fraction of the way to the next one. */
-static inline double HcBinPlace(const HcBins *shape, int d, double x, double *fraction) {
-  const double t = (x - shape->lower[d]) / shape->h[d] - 0.5, node = __builtin_floor(t);
-  *fraction = t - node;
-  return node;
-}

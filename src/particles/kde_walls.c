@@ -1,6 +1,7 @@
 /* Density estimation inside a floor plan: neither binning nor convolution passes a wall. */
 #include "kde_private.h"
 #include "numerics/convolution.h"
+#include <halocline/particles.h>
 #include <math.h>
 
 PetscErrorCode hc_kde_walls_create(HcKde kde) {
@@ -51,15 +52,14 @@ int hc_kde_bin_within_walls(HcKde kde, const HcBins *s, const HcCloud *p, double
     PetscInt own[3] = {0, 0, 0};
     int step[3] = {0, 0, 0};
     for (int d = 0, parts = 1; d < s->dim; ++d, parts *= 2) {
-      double fraction;
-      const double below = HcBinPlace(s, d, p->x[d][q], &fraction), local = below - (double)g->start[d];
-      if (!(local >= -1) || !(local <= (double)(g->n[d] - 1))) return 1;
-      /* half way between two centres lies a face; what is on it belongs to this rank's side */
-      const int lower = (fraction < 0.5 && local >= 0) || local > (double)(g->n[d] - 2);
-      own[d] = (PetscInt)local + (lower ? 0 : 1);
-      step[d] = lower ? 1 : -1;
+      /* the cell that migration and walks say: a point on a wall's face is in front of it */
+      const PetscInt cell = HcGridCellOf(g, d, p->x[d][q]);
+      const double offset = (p->x[d][q] - g->lower[d]) / g->h[d] - 0.5 - (double)cell;
+      own[d] = cell - g->start[d];
+      if (own[d] < 0 || own[d] >= g->n[d] || !(fabs(offset) < 0.51)) return 1;
+      step[d] = offset < 0 ? -1 : 1;
       for (int i = 0; i < parts; ++i) {
-        const double away = rint((lower ? fraction : 1 - fraction) * share[i]);
+        const double away = rint(fabs(offset) * share[i]);
         share[i + parts] = away;
         share[i] -= away;
       }

@@ -24,8 +24,20 @@ static double next(unsigned long long *state) {
   return sum / 3;
 }
 
+/* Rooms of 32 x 32 cells with doors. */
+static PetscErrorCode make_rooms(HcGrid g, struct HcFloorPlan_ *plan) {
+  PetscFunctionBeginUser;
+  PetscCall(HcFieldCreate(g, 2, 1, &plan->open));
+  for (PetscInt j = 0; j < g->n[1]; ++j)
+    for (PetscInt i = 0; i < g->n[0]; ++i) {
+      plan->open->c[0][i + j * plan->open->stride[1]] = i % 32 != 0 || (i > 0 && j % 32 > 12 && j % 32 < 20);
+      plan->open->c[1][i + j * plan->open->stride[1]] = j % 32 != 0 || (j > 0 && i % 32 > 12 && i % 32 < 20);
+    }
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode run(
-  const char *name, PetscInt dim, PetscInt cells, PetscInt points, int weighted, HcKdeMethod method, double b) {
+  const char *name, PetscInt dim, PetscInt cells, PetscInt points, int weighted, HcKdeMethod method, double b, int rooms) {
   const HcGridSpec spec = {.dim = dim,
     .cells = {cells, dim > 1 ? cells : 1, dim > 2 ? cells : 1},
     .upper = {1, 1, 1},
@@ -34,6 +46,7 @@ static PetscErrorCode run(
   unsigned long long state = 1;
   double *weight;
   HcGrid g;
+  struct HcFloorPlan_ plan = {0};
   char limit[96];
   PetscFunctionBeginUser;
   PetscCall(HcGridCreate(PETSC_COMM_SELF, &spec, &g));
@@ -45,6 +58,10 @@ static PetscErrorCode run(
   }
   HcKdeSpec s = {.method = method, .reflect = PETSC_TRUE, .bandwidth = {b, b, b}};
   if (b == 0) PetscCall(HcBandwidthFromPoints(g, HC_BANDWIDTH_SCOTT, points, job.x, NULL, s.bandwidth));
+  if (rooms) {
+    PetscCall(make_rooms(g, &plan));
+    s.plan = &plan;
+  }
   PetscCall(HcKdeCreate(g, &s, &job.kde));
   if (weighted) job.weight = weight;
   const double seconds = bench_median(evaluate, &job, 1);
@@ -54,23 +71,25 @@ static PetscErrorCode run(
   PetscCall(HcKdeDestroy(&job.kde));
   PetscCall(PetscFree4(job.x[0], job.x[1], job.x[2], weight));
   PetscCall(HcFieldDestroy(&job.f));
+  PetscCall(HcFieldDestroy(&plan.open));
   PetscCall(HcGridDestroy(&g));
   PetscFunctionReturn(0);
 }
 
 int main(int argc, char **argv) {
   PetscCall(PetscInitialize(&argc, &argv, NULL, NULL));
-  PetscCall(run("kde_1d_1e5_on_1000", 1, 1000, 100000, 0, HC_KDE_AUTO, 0));
-  PetscCall(run("kde_1d_1e6_on_1000", 1, 1000, 1000000, 0, HC_KDE_AUTO, 0));
-  PetscCall(run("kde_1d_1e6_on_1000_weights", 1, 1000, 1000000, 1, HC_KDE_AUTO, 0));
-  PetscCall(run("kde_2d_1e6_on_256", 2, 256, 1000000, 0, HC_KDE_AUTO, 0));
-  PetscCall(run("kde_2d_1e6_on_256_weights", 2, 256, 1000000, 1, HC_KDE_AUTO, 0));
-  PetscCall(run("kde_3d_1e6_on_64", 3, 64, 1000000, 0, HC_KDE_BINNED, 0));
-  PetscCall(run("kde_1d_direct_1e5", 1, 1000, 100000, 0, HC_KDE_DIRECT, 0.001));
-  PetscCall(run("kde_2d_direct_1e4", 2, 256, 10000, 0, HC_KDE_DIRECT, 0.01));
-  PetscCall(run("kde_3d_direct_1e3", 3, 64, 1000, 0, HC_KDE_DIRECT, 0.03));
-  PetscCall(run("kde_2d_convolution_512", 2, 512, 1, 0, HC_KDE_BINNED, 0.02));
-  PetscCall(run("kde_3d_convolution_64", 3, 64, 1, 0, HC_KDE_BINNED, 0.05));
+  PetscCall(run("kde_1d_1e5_on_1000", 1, 1000, 100000, 0, HC_KDE_AUTO, 0, 0));
+  PetscCall(run("kde_1d_1e6_on_1000", 1, 1000, 1000000, 0, HC_KDE_AUTO, 0, 0));
+  PetscCall(run("kde_1d_1e6_on_1000_weights", 1, 1000, 1000000, 1, HC_KDE_AUTO, 0, 0));
+  PetscCall(run("kde_2d_1e6_on_256", 2, 256, 1000000, 0, HC_KDE_AUTO, 0, 0));
+  PetscCall(run("kde_2d_1e6_on_256_weights", 2, 256, 1000000, 1, HC_KDE_AUTO, 0, 0));
+  PetscCall(run("kde_2d_1e6_on_256_rooms", 2, 256, 1000000, 1, HC_KDE_AUTO, 0, 1));
+  PetscCall(run("kde_3d_1e6_on_64", 3, 64, 1000000, 0, HC_KDE_BINNED, 0, 0));
+  PetscCall(run("kde_1d_direct_1e5", 1, 1000, 100000, 0, HC_KDE_DIRECT, 0.001, 0));
+  PetscCall(run("kde_2d_direct_1e4", 2, 256, 10000, 0, HC_KDE_DIRECT, 0.01, 0));
+  PetscCall(run("kde_3d_direct_1e3", 3, 64, 1000, 0, HC_KDE_DIRECT, 0.03, 0));
+  PetscCall(run("kde_2d_convolution_512", 2, 512, 1, 0, HC_KDE_BINNED, 0.02, 0));
+  PetscCall(run("kde_3d_convolution_64", 3, 64, 1, 0, HC_KDE_BINNED, 0.05, 0));
   PetscCall(PetscFinalize());
   return 0;
 }

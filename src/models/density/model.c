@@ -46,7 +46,7 @@ typedef struct Density_ {
   HcKdeSpec spec;
   PetscBool normalise, drop;
   double inside, weight; /* points in the box; sum of all weights */
-  double memory;         /* bytes of this rank while it estimates */
+  double reading;        /* bytes of this rank's share of the file */
 } * Density;
 
 static const char *const key_points = "density_points", *const key_bandwidth = "density_bandwidth";
@@ -130,7 +130,7 @@ static PetscErrorCode take_points(Density m, HcOptions o) {
   PetscCall(place_points(m));
   PetscCall(HcParticlesCreate(m->grid, m->points->n, &m->particles));
   PetscCall(HcParticlesAddPoints(m->particles, m->points, 0, o, key_points));
-  m->memory = 8.0 * (double)(m->grid->dim + 1) * (double)m->points->n;
+  m->reading = 8.0 * (double)(m->grid->dim + 1) * (double)m->points->n;
   PetscCall(HcPointsDestroy(&m->points));
   PetscCall(HcParticlesCount(m->particles, &m->inside));
   if (m->normalise) {
@@ -233,9 +233,9 @@ static PetscErrorCode density_plan(void *ctx, HcPlan *plan) {
   Density m = ctx;
   HcGrid g = m->grid;
   const double file = 8 * HcGridTotalCells(g);
-  double bytes = HcFieldBytes(g, 1, 0) + m->memory + HcKdeBytes(m->kde, HcKdeMethodFor(m->kde, m->inside));
+  const double estimate = HcFieldBytes(g, 1, 0) + HcKdeBytes(m->kde, HcKdeMethodFor(m->kde, m->inside));
+  double bytes = HcParticlesMemory(m->particles) + PetscMax(estimate, m->reading);
   PetscFunctionBeginUser;
-  bytes += HcParticlesMemory(m->particles);
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &bytes, 1, MPI_DOUBLE, MPI_MAX, g->comm));
   plan->dim = g->dim;
   for (int d = 0; d < 3; ++d) plan->cells[d] = g->cells[d];
