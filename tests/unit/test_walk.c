@@ -187,7 +187,9 @@ static PetscErrorCode test_bounces(HcBoundary b, int walls) {
 
 /* ---- laws ---- */
 
-enum { SAMPLES = 40000 };
+enum { SAMPLES = 40000, CLASSES = 24 };
+
+static double normal_below(double x) { return 0.5 * erfc(-x / sqrt(2.)); }
 
 static void pull(const double x[3], double b[3]) {
   for (int d = 0; d < 3; ++d) b[d] = -0.8 * x[d];
@@ -195,7 +197,8 @@ static void pull(const double x[3], double b[3]) {
 
 /* Ornstein-Uhlenbeck: mean and variance of the scheme are known exactly; E of functions against the exact path driven by the same
  * deviates, which removes nearly all of the statistical error, gives the weak order. */
-static PetscErrorCode ou_errors(HcWalkScheme scheme, int steps, double error[2], double moment[2]) {
+static PetscErrorCode ou_errors(
+  HcWalkScheme scheme, int steps, double mean, double variance, double error[2], double moment[2], double *chi) {
   const double theta = 0.8, sigma = 0.7, end = 1, dt = end / steps, x0 = 1.3;
   const double decay = exp(-theta * dt), kick = sigma * sqrt(-expm1(-2 * theta * dt) / (2 * theta));
   HcGridSpec s = box(1, 40, 1, 1, -8, 8, HC_REFLECTING);
@@ -205,7 +208,7 @@ static PetscErrorCode ou_errors(HcWalkScheme scheme, int steps, double error[2],
   HcWalk walk;
   HcWalkSpec w = {.sigma = sigma, .scheme = scheme, .seed = 77};
   const double start[3] = {x0, 0, 0};
-  double sum[4] = {0, 0, 0, 0};
+  double sum[4] = {0, 0, 0, 0}, count[CLASSES] = {0};
   PetscFunctionBeginUser;
   PetscCall(HcGridCreate(PETSC_COMM_WORLD, &s, &g));
   PetscCall(make_drift(g, pull, 2, &f));
@@ -220,12 +223,16 @@ static PetscErrorCode ou_errors(HcWalkScheme scheme, int steps, double error[2],
       exact = decay * exact + kick * z;
     }
     const double x = p->x[0][q];
+    ++count[(int)fmin(CLASSES - 1, floor(CLASSES * normal_below((x - mean) / sqrt(variance))))];
     sum[0] += x;
     sum[1] += x * x;
     sum[2] += x * x - exact * exact;
     sum[3] += exp(x) - exp(exact);
   }
   PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, sum, 4, MPI_DOUBLE, MPI_SUM, PETSC_COMM_WORLD));
+  PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, count, CLASSES, MPI_DOUBLE, MPI_SUM, PETSC_COMM_WORLD));
+  *chi = 0;
+  for (int c = 0; c < CLASSES; ++c) *chi += pow(count[c] - (double)SAMPLES / CLASSES, 2) * CLASSES / SAMPLES;
   moment[0] = sum[0] / SAMPLES;
   moment[1] = sum[1] / SAMPLES - moment[0] * moment[0];
   error[0] = sum[2] / SAMPLES;
@@ -240,17 +247,18 @@ static PetscErrorCode ou_errors(HcWalkScheme scheme, int steps, double error[2],
 static PetscErrorCode test_ou(HcWalkScheme scheme) {
   const char *name = scheme == HC_WALK_EULER ? "euler" : "weak2";
   const double order = scheme == HC_WALK_EULER ? 1 : 2;
-  double error[4][2], moment[2] = {0, 0};
+  double error[4][2], moment[2] = {0, 0}, chi = 0;
   PetscFunctionBeginUser;
   for (int k = 0; k < 4; ++k) {
     const int steps = 4 << k;
-    PetscCall(ou_errors(scheme, steps, error[k], moment));
     /* one step multiplies by m and adds c sigma dW */
     const double a = 0.8 / steps, m = scheme == HC_WALK_EULER ? 1 - a : 1 - a + a * a / 2,
                  c = scheme == HC_WALK_EULER ? 1 : 1 - a / 2;
     const double mean = 1.3 * pow(m, steps), variance = c * c * 0.49 / steps * (1 - pow(m, 2 * steps)) / (1 - m * m);
-    tap_ok(fabs(moment[0] - mean) < 4 * sqrt(variance / SAMPLES) && fabs(moment[1] / variance - 1) < 4 * sqrt(2. / SAMPLES),
-      "%s, %d steps: mean and variance of the process within 4 standard errors", name, steps);
+    PetscCall(ou_errors(scheme, steps, mean, variance, error[k], moment, &chi));
+    tap_ok(fabs(moment[0] - mean) < 4 * sqrt(variance / SAMPLES) && fabs(moment[1] / variance - 1) < 4 * sqrt(2. / SAMPLES) &&
+             fabs(chi - (CLASSES - 1)) < 4 * sqrt(2. * (CLASSES - 1)),
+      "%s, %d steps: mean, variance and histogram of the process within 4 standard errors", name, steps);
   }
   for (int k = 0; k < 2; ++k) {
     const double measured = log2(fabs(error[2][k] / error[3][k]));
@@ -343,8 +351,6 @@ static PetscErrorCode test_reflected(void) {
   PetscCall(HcGridDestroy(&g));
   PetscFunctionReturn(0);
 }
-
-static double normal_below(double x) { return 0.5 * erfc(-x / sqrt(2.)); }
 
 static void outward(const double x[3], double b[3]) {
   (void)x;
