@@ -38,7 +38,7 @@ PetscErrorCode HcStencilSolverDestroy(HcStencilSolver *s);
 /** Bytes per rank that a solver plus one stencil need. */
 double HcStencilSolverBytes(HcGrid grid);
 /** Solve A x = b, starting from x, until max_i |b - A x|_i / a_0i <= tol (checked on the true residual; a size of error that
- * does not depend on grid or scaling).
+ * does not depend on grid or scaling). A tol below what rounding leaves of that residual is taken to be the latter.
  * @param[out] iterations Krylov iterations (0 in 1D)
  * HC_EXIT_FAILED when it does not converge or meets NaN, saying what was reached. The operator may change between calls at will. */
 PetscErrorCode HcStencilSolve(HcStencilSolver s, HcStencil A, const double *b, double *x, double tol, PetscInt *iterations);

@@ -401,6 +401,56 @@ static PetscErrorCode memory(void) {
   PetscFunctionReturn(0);
 }
 
+/* Everything within 12 x 12 cells drifts together within a step: the solution is a hundred times the right-hand side, and
+ * the residual cannot be expected to fall below the rounding of its terms. */
+static PetscErrorCode mass_runs_together(void) {
+  const PetscInt N = 48;
+  HcGridSpec spec = {
+    .dim = 2, .cells = {N, N}, .upper = {1, 1}, .boundary = {HC_REFLECTING, HC_REFLECTING, HC_REFLECTING, HC_REFLECTING}};
+  HcGrid g;
+  HcStencil A, T;
+  HcStencilSolver s;
+  PetscInt iterations;
+  double sum = 0, total = 0;
+
+  PetscFunctionBeginUser;
+  PetscCall(HcGridCreate(PETSC_COMM_WORLD, &spec, &g));
+  PetscCall(HcStencilCreate(g, &A));
+  PetscCall(HcStencilCreate(g, &T));
+  for (PetscInt j = 0; j < g->n[1]; ++j)
+    for (PetscInt i = 0; i < g->n[0]; ++i) {
+      const PetscInt c[2] = {g->start[0] + i, g->start[1] + j};
+      double rate[4], diagonal = 1;
+      for (int f = 0; f < 4; ++f) {
+        const PetscInt to = c[f / 2] + (f % 2 ? 1 : -1);
+        const double away = 5.3 - (double)(c[f / 2] % 12);
+        rate[f] = to < 0 || to >= N ? 0 : 20 + 100 * PetscMax(0, f % 2 ? away : -away); /* diffusion and drift */
+        diagonal += rate[f];
+        A->a->c[1 + f][i + j * A->a->stride[1]] = -rate[f];
+      }
+      A->a->c[0][i + j * A->a->stride[1]] = diagonal;
+    }
+  PetscCall(HcStencilTranspose(A, T));
+  PetscCall(HcStencilSolverCreate(g, "fp_", &s));
+  const size_t n = (size_t)HcGridLocalCells(g);
+  double *b = malloc(n * sizeof *b), *x = calloc(n, sizeof *x);
+  for (size_t c = 0; c < n; ++c) b[c] = 1;
+  const PetscErrorCode err = HcStencilSolve(s, T, b, x, 1e-18, &iterations);
+  tap_ok(!err, "a tolerance below rounding is met to rounding%s%s", err ? ": " : "", err ? HcErrorMessage() : "");
+  for (size_t c = 0; c < n; ++c) sum += x[c];
+  PetscCallMPI(MPI_Allreduce(&sum, &total, 1, MPI_DOUBLE, MPI_SUM, PETSC_COMM_WORLD));
+  /* columns sum to 1, so the sum of x is that of b; the residual of a row is at most 7/2 eps 2 |x|_max times its a_0 */
+  const double x_max = (double)(N * N), a_max = 1 + 4 * 20 + 2 * 100 * 12.0;
+  tap_ok(fabs(total - x_max) <= (double)(N * N) * 7 * DBL_EPSILON * x_max * a_max, "with its mass: %g of %g", total, x_max);
+  free(b);
+  free(x);
+  PetscCall(HcStencilSolverDestroy(&s));
+  PetscCall(HcStencilDestroy(&T));
+  PetscCall(HcStencilDestroy(&A));
+  PetscCall(HcGridDestroy(&g));
+  PetscFunctionReturn(0);
+}
+
 int main(int argc, char **argv) {
   tap_start(&argc, &argv);
   PetscCallAbort(PETSC_COMM_WORLD, all_against_dense());
@@ -408,6 +458,7 @@ int main(int argc, char **argv) {
   PetscCallAbort(PETSC_COMM_WORLD, iteration_counts());
   PetscCallAbort(PETSC_COMM_WORLD, other_methods());
   PetscCallAbort(PETSC_COMM_WORLD, not_a_number());
+  PetscCallAbort(PETSC_COMM_WORLD, mass_runs_together());
 #if !defined(__SANITIZE_ADDRESS__) /* its allocator does not count */
   PetscCallAbort(PETSC_COMM_WORLD, memory());
 #endif
