@@ -25,7 +25,7 @@ static PetscErrorCode create(HcDriver *d) {
   d->memory_arrays_mb = d->plan.bytes_per_rank / 1e6;
   PetscCall(HcMemoryNow(d->run->comm, &d->memory_expected_mb));
   d->memory_expected_mb += d->memory_arrays_mb + code_and_buffers_mb;
-  PetscCall(HcMemoryCheck(d->run->comm, d->plan.bytes_per_rank));
+  if (!d->set.dry_run) PetscCall(HcMemoryCheck(d->run->comm, d->plan.bytes_per_rank));
 
   d->figure = -1;
   while (d->model->columns && d->model->columns[d->columns].name) {
@@ -50,6 +50,10 @@ static PetscErrorCode set_up(HcDriver *d) {
     d->restarted = PETSC_TRUE;
   }
   d->schedule.end = d->clock.end;
+  const double files = HcScheduleTotal(&d->schedule);
+  if (files > 1e6) /* what the six digits of their names can number */
+    PetscCall(HcOptionsFail(d->opts, d->set.output_interval > 0 ? "output_interval" : "output_count",
+      "asks for %.3g fields files; a run writes at most a million", files));
   d->first_step = d->clock.step;
   d->started_time = d->clock.time;
   PetscCall(HcFilesPrepare(d, *file ? file : NULL));

@@ -57,6 +57,7 @@ PetscErrorCode HcReportDryRun(HcDriver *d) {
     (outputs * d->plan.bytes_per_output + keep * d->plan.bytes_per_checkpoint) / 1e6, outputs, d->plan.bytes_per_output / 1e6,
     keep, keep == 1 ? "" : "s", d->plan.bytes_per_checkpoint / 1e6));
   PetscCall(HcRunLog(d->run, "# directory   %s", HcRunDir(d->run)));
+  PetscCall(HcMemoryCheck(d->run->comm, d->plan.bytes_per_rank)); /* only now: the sizes are what one wants to know then */
   PetscCall(HcRunLog(d->run, "# dry run: the input is good, nothing was computed"));
   PetscFunctionReturn(0);
 }

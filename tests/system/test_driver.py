@@ -303,8 +303,28 @@ def test_keep(tmp_path):
     assert [p.name for p in r.checkpoints()] == [f"checkpoint_{s:06d}.h5" for s in range(3, steps + 1, 3)][-3:]
 
 
+@pytest.mark.parametrize("key", ["running_cost", "terminal_cost"])
+def test_a_cost_that_is_not_a_number_is_named(tmp_path, key):
+    for ranks in (1, 3):
+        r = run(ranks, GAME, f"-mfg_{key}", "sqrt(x-0.5)", "-run_dir", f"out{ranks}", cwd=tmp_path)
+        assert r.code == 3 and len(r.errors) == 1, r.err
+        assert f"the {key.replace('_', ' ')} is not a number at time" in r.errors[0]
+
+
+@pytest.mark.parametrize("option", [("-output_count", "2000000"), ("-output_interval", "1e-9")])
+def test_more_files_than_can_be_numbered(tmp_path, option):
+    for source in (MARCH, GAME):
+        r = run(2, source, *option, cwd=tmp_path)
+        assert r.code == 2 and len(r.errors) == 1 and option[0][1:] in r.errors[0], r.err
+        assert not (tmp_path / "output").exists()
+
+
 def test_memory_that_is_not_there(tmp_path):
     r = run(2, MARCH, "-grid_cells", "40000,40000", cwd=tmp_path, timeout=30)
     assert r.code == 2 and len(r.errors) == 1, r.err
     assert len(re.findall(r"\d+ MB", r.errors[0])) >= 2
+    assert not (tmp_path / "output").exists()
+    dry = run(2, MARCH, "-grid_cells", "40000,40000", "-dry_run", cwd=tmp_path, timeout=30)
+    assert dry.code == 2 and len(dry.errors) == 1, dry.err
+    assert "# memory" in dry.out and "# output" in dry.out and "is good" not in dry.out
     assert not (tmp_path / "output").exists()

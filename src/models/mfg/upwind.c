@@ -508,12 +508,16 @@ static PetscErrorCode implicit_hjb(Mfg mfg) {
   PetscCall(PetscArraycpy(old, MfgLevel(mfg, mfg->u, mfg->steps), mfg->cells));
   PetscCall(MfgTerminal(mfg));
   for (PetscInt l = mfg->steps - 1; l >= 0; l--) {
-    double *u = MfgLevel(mfg, mfg->u, l), scale;
+    double *u = MfgLevel(mfg, mfg->u, l), scale, size[2];
     const double *next = MfgLevel(mfg, mfg->u, l + 1);
     PetscCall(MfgRunningCost(mfg, mfg->dt * (l + 1), MfgLevel(mfg, mfg->m, l + 1), s->f));
-    scale = PetscMax(row_max_abs(mfg->cells, next), mfg->dt * row_max_abs(mfg->cells, s->f));
-    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, &scale, 1, MPI_DOUBLE, MPI_MAX, mfg->grid->comm));
-    scale = PetscMax(scale, PetscAbsReal(mfg->exit_cost));
+    size[0] = row_max_abs(mfg->cells, next);
+    size[1] = row_max_abs(mfg->cells, s->f);
+    PetscCallMPI(MPI_Allreduce(MPI_IN_PLACE, size, 2, MPI_DOUBLE, MPI_MAX, mfg->grid->comm));
+    HcRequire(size[0] < PETSC_INFINITY, HC_EXIT_FAILED, "the %s is not a number at time %g",
+      l == mfg->steps - 1 ? "terminal cost" : "value function", mfg->dt * (l + 1));
+    HcRequire(size[1] < PETSC_INFINITY, HC_EXIT_FAILED, "the running cost is not a number at time %g", mfg->dt * (l + 1));
+    scale = PetscMax(PetscMax(size[0], mfg->dt * size[1]), PetscAbsReal(mfg->exit_cost));
     shift_guess(mfg->cells, l < mfg->steps - 1 ? PETSC_TRUE : PETSC_FALSE, next, u, old, s->change);
     scale = PetscMax(scale, 1e-300);
     PetscCall(newton(mfg, s, l, next, u, 1e-3 * mfg->tolerance / (double)mfg->steps * scale, 1e-10 * scale));
