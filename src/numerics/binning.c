@@ -1,7 +1,7 @@
 #include "binning.h"
 
 /* Points are placed in blocks by loops that become vectors; the additions to the bins follow one by one. */
-enum { BLOCK = 256 };
+enum { BLOCK = HC_BIN_BLOCK };
 
 typedef struct {
   int32_t node[3][BLOCK];
@@ -50,37 +50,45 @@ static void split(int dim, size_t n, const Places *p, Shares *s) {
     }
 }
 
-int HcBinLinear(const HcBins *s, size_t n, const double *const x[3], double unit, const double *weight, int64_t *bins) {
+/* One block. With `dim` and `mark` known to the compiler the loops over shares are unrolled, and without marks nothing is asked.
+ */
+static inline __attribute__((always_inline)) int add_block(const int dim, const HcBins *s, size_t n, const Places *p,
+  const Shares *share, const uint8_t *mark, int64_t *restrict bins, uint16_t *skipped) {
+  const int64_t row = s->n[0], plane = s->n[0] * s->n[1];
+  int skips = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const int64_t at = p->node[0][i] + (dim > 1 ? p->node[1][i] * row : 0) + (dim > 2 ? p->node[2][i] * plane : 0);
+    if (mark && mark[at]) {
+      skipped[skips++] = (uint16_t)i;
+      continue;
+    }
+    for (int q = 0; q < 1 << dim; ++q) bins[at + q % 2 + q / 2 % 2 * row + q / 4 * plane] += (int64_t)share->share[q][i];
+  }
+  return skips;
+}
+
+int HcBinLinearUnmarked(const HcBins *s, size_t n, const double *const x[3], double unit, const double *weight,
+  const uint8_t *mark, int64_t *bins, uint16_t skipped[BLOCK]) {
   Places p;
   Shares share;
-  int bad = 0;
-  const int64_t row = s->n[0], plane = s->n[0] * s->n[1];
-  for (size_t at = 0; at < n && !bad; at += BLOCK) {
+  if (place(s, n, x, &p)) return -1;
+  for (size_t i = 0; i < n; ++i) share.share[0][i] = weight ? nearest(weight[i] * unit) : unit;
+  split(s->dim, n, &p, &share);
+  if (mark) {
+    if (s->dim == 1) return add_block(1, s, n, &p, &share, mark, bins, skipped);
+    if (s->dim == 2) return add_block(2, s, n, &p, &share, mark, bins, skipped);
+    return add_block(3, s, n, &p, &share, mark, bins, skipped);
+  }
+  if (s->dim == 1) return add_block(1, s, n, &p, &share, NULL, bins, NULL);
+  if (s->dim == 2) return add_block(2, s, n, &p, &share, NULL, bins, NULL);
+  return add_block(3, s, n, &p, &share, NULL, bins, NULL);
+}
+
+int HcBinLinear(const HcBins *s, size_t n, const double *const x[3], double unit, const double *weight, int64_t *bins) {
+  for (size_t at = 0; at < n; at += BLOCK) {
     const size_t m = n - at < BLOCK ? n - at : BLOCK;
     const double *const here[3] = {x[0] + at, s->dim > 1 ? x[1] + at : NULL, s->dim > 2 ? x[2] + at : NULL};
-    bad = place(s, m, here, &p);
-    for (size_t i = 0; i < m; ++i) share.share[0][i] = weight ? nearest(weight[at + i] * unit) : unit;
-    split(s->dim, m, &p, &share);
-    switch (s->dim) {
-    case 1:
-      for (size_t i = 0; i < m; ++i) {
-        int64_t *b = bins + p.node[0][i];
-        b[0] += (int64_t)share.share[0][i];
-        b[1] += (int64_t)share.share[1][i];
-      }
-      break;
-    case 2:
-      for (size_t i = 0; i < m; ++i) {
-        int64_t *b = bins + p.node[0][i] + p.node[1][i] * row;
-        for (int q = 0; q < 4; ++q) b[q % 2 + q / 2 * row] += (int64_t)share.share[q][i];
-      }
-      break;
-    default:
-      for (size_t i = 0; i < m; ++i) {
-        int64_t *b = bins + p.node[0][i] + p.node[1][i] * row + p.node[2][i] * plane;
-        for (int q = 0; q < 8; ++q) b[q % 2 + q / 2 % 2 * row + q / 4 * plane] += (int64_t)share.share[q][i];
-      }
-    }
+    if (HcBinLinearUnmarked(s, m, here, unit, weight ? weight + at : NULL, NULL, bins, NULL) < 0) return 1;
   }
-  return bad;
+  return 0;
 }

@@ -20,3 +20,11 @@ typedef struct {
  * A point of weight w adds exactly rint(w unit), no share has the other sign.
  * @return 0, or 1 if some point's nodes are not all in the array or it is not a number; bins are then not to be used */
 int HcBinLinear(const HcBins *shape, size_t n, const double *const x[3], double unit, const double *weight, int64_t *bins);
+
+enum { HC_BIN_BLOCK = 256 };
+
+/** The same for n <= HC_BIN_BLOCK points, leaving out those whose lowest node is marked; they are listed in skipped[].
+ * @param mark one byte a node
+ * @return the number of skipped points, or -1 where HcBinLinear returns 1 */
+int HcBinLinearUnmarked(const HcBins *shape, size_t n, const double *const x[3], double unit, const double *weight,
+  const uint8_t *mark, int64_t *bins, uint16_t skipped[HC_BIN_BLOCK]);

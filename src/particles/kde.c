@@ -38,6 +38,7 @@ PetscErrorCode HcKdeDestroy(HcKde *kde) {
   PetscFunctionBeginUser;
   if (!*kde) PetscFunctionReturn(0);
   PetscCall(HcFieldDestroy(&(*kde)->open));
+  PetscCall(PetscFree((*kde)->mark));
   PetscCall(PetscFree(*kde));
   PetscFunctionReturn(0);
 }

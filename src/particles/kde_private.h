@@ -9,6 +9,7 @@ struct HcKde_ {
   HcKdeSpec spec;
   HcKdeMethod last; /* the way of the last evaluation, HC_KDE_AUTO before it */
   HcField open;     /* with walls: component d is 1 where a cell's lower face in direction d lets pass; ghosts of all shapes */
+  uint8_t *mark;    /* of nodes -1 .. n: is a face between the 2^dim cells from this one up closed? */
 };
 
 /** The points of one evaluation. */

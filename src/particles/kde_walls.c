@@ -4,6 +4,32 @@
 #include <halocline/particles.h>
 #include <math.h>
 
+static PetscBool all_open(HcField open, int dim, const PetscInt node[3]) {
+  for (int corner = 1; corner < 1 << dim; ++corner)
+    for (int d = 0; d < dim; ++d) {
+      const PetscInt i = node[0] + (corner & 1), j = node[1] + (corner >> 1 & 1), k = node[2] + (corner >> 2 & 1);
+      if (corner >> d & 1 && open->c[d][i + j * open->stride[1] + k * open->stride[2]] != 1) return PETSC_FALSE;
+    }
+  return PETSC_TRUE;
+}
+
+/* Most points are nowhere near a wall: their cells are found at a glance. */
+static PetscErrorCode mark_nodes(HcKde kde) {
+  HcGrid g = kde->grid;
+  PetscInt wide[3], node[3];
+  PetscFunctionBeginUser;
+  for (int d = 0; d < 3; ++d) wide[d] = d < g->dim;
+  PetscCall(PetscMalloc1((g->n[0] + 2 * wide[0]) * (g->n[1] + 2 * wide[1]) * (g->n[2] + 2 * wide[2]), &kde->mark));
+  size_t at = 0;
+  for (node[2] = -wide[2]; node[2] < g->n[2] + wide[2]; ++node[2])
+    for (node[1] = -wide[1]; node[1] < g->n[1] + wide[1]; ++node[1])
+      for (node[0] = -wide[0]; node[0] < g->n[0] + wide[0]; ++node[0]) {
+        const PetscBool last = node[0] == g->n[0] || (wide[1] && node[1] == g->n[1]) || (wide[2] && node[2] == g->n[2]);
+        kde->mark[at++] = last || !all_open(kde->open, (int)g->dim, node);
+      }
+  PetscFunctionReturn(0);
+}
+
 PetscErrorCode hc_kde_walls_create(HcKde kde) {
   HcGrid g = kde->grid;
   HcField from = kde->spec.plan->open, to;
@@ -21,6 +47,7 @@ PetscErrorCode hc_kde_walls_create(HcKde kde) {
                                                                            : k) >
                                                     0);
   PetscCall(HcFieldExchange(to, HC_BOX));
+  PetscCall(mark_nodes(kde));
   PetscFunctionReturn(0);
 }
 
@@ -45,33 +72,46 @@ static void walk(HcField open, int dim, const int step[3], PetscInt cell[3]) {
       }
 }
 
-int hc_kde_bin_within_walls(HcKde kde, const HcBins *s, const HcCloud *p, double unit, int64_t *bins) {
+/* One point. 0, or 1 if it is not in this rank's block. */
+static int bin_by_walking(HcKde kde, const HcBins *s, const HcCloud *p, PetscInt q, double unit, int64_t *bins) {
   HcGrid g = kde->grid;
-  for (PetscInt q = 0; q < p->n; ++q) {
-    double share[8] = {p->weight ? rint(p->weight[q] * unit) : unit};
-    PetscInt own[3] = {0, 0, 0};
-    int step[3] = {0, 0, 0};
-    for (int d = 0, parts = 1; d < s->dim; ++d, parts *= 2) {
-      /* the cell that migration and walks say: a point on a wall's face is in front of it */
-      const PetscInt cell = HcGridCellOf(g, d, p->x[d][q]);
-      const double offset = (p->x[d][q] - g->lower[d]) / g->h[d] - 0.5 - (double)cell;
-      own[d] = cell - g->start[d];
-      if (own[d] < 0 || own[d] >= g->n[d] || !(fabs(offset) < 0.51)) return 1;
-      step[d] = offset < 0 ? -1 : 1;
-      for (int i = 0; i < parts; ++i) {
-        const double away = rint(fabs(offset) * share[i]);
-        share[i + parts] = away;
-        share[i] -= away;
-      }
+  double share[8] = {p->weight ? rint(p->weight[q] * unit) : unit};
+  PetscInt own[3] = {0, 0, 0};
+  int step[3] = {0, 0, 0};
+  for (int d = 0, parts = 1; d < s->dim; ++d, parts *= 2) {
+    /* the cell that migration and walks say: a point on a wall's face is in front of it */
+    const PetscInt cell = HcGridCellOf(g, d, p->x[d][q]);
+    const double offset = (p->x[d][q] - g->lower[d]) / g->h[d] - 0.5 - (double)cell;
+    own[d] = cell - g->start[d];
+    if (own[d] < 0 || own[d] >= g->n[d] || !(fabs(offset) < 0.51)) return 1;
+    step[d] = offset < 0 ? -1 : 1;
+    for (int i = 0; i < parts; ++i) {
+      const double away = rint(fabs(offset) * share[i]);
+      share[i + parts] = away;
+      share[i] -= away;
     }
-    for (int i = 0; i < 1 << s->dim; ++i) {
-      const int want[3] = {i & 1 ? step[0] : 0, i & 2 ? step[1] : 0, i & 4 ? step[2] : 0};
-      PetscInt cell[3] = {own[0], own[1], own[2]};
-      walk(kde->open, s->dim, want, cell);
-      int64_t at = 0;
-      for (int d = 2; d >= 0; --d) at = at * s->n[d] + (cell[d] + g->start[d] - s->first[d]);
-      bins[at] += (int64_t)share[i];
-    }
+  }
+  for (int i = 0; i < 1 << s->dim; ++i) {
+    const int want[3] = {i & 1 ? step[0] : 0, i & 2 ? step[1] : 0, i & 4 ? step[2] : 0};
+    PetscInt cell[3] = {own[0], own[1], own[2]};
+    walk(kde->open, s->dim, want, cell);
+    int64_t at = 0;
+    for (int d = 2; d >= 0; --d) at = at * s->n[d] + (cell[d] + g->start[d] - s->first[d]);
+    bins[at] += (int64_t)share[i];
+  }
+  return 0;
+}
+
+int hc_kde_bin_within_walls(HcKde kde, const HcBins *s, const HcCloud *p, double unit, int64_t *bins) {
+  uint16_t skipped[HC_BIN_BLOCK];
+  for (PetscInt at = 0; at < p->n; at += HC_BIN_BLOCK) {
+    const PetscInt m = PetscMin(p->n - at, HC_BIN_BLOCK);
+    const double *x[3] = {NULL, NULL, NULL};
+    for (int d = 0; d < s->dim; ++d) x[d] = p->x[d] + at;
+    const int skips = HcBinLinearUnmarked(s, (size_t)m, x, unit, p->weight ? p->weight + at : NULL, kde->mark, bins, skipped);
+    if (skips < 0) return 1;
+    for (int i = 0; i < skips; ++i)
+      if (bin_by_walking(kde, s, p, at + skipped[i], unit, bins)) return 1;
   }
   return 0;
 }

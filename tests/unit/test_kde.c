@@ -326,37 +326,70 @@ static PetscErrorCode walls(void) {
   PetscFunctionReturn(0);
 }
 
-/* A plan without walls in a reflecting box is the reflecting box. */
-static PetscErrorCode open_plan(void) {
-  const HcGridSpec spec = {
-    .dim = 2, .cells = {21, 30, 1}, .lower = {-1, 0.5, 0}, .upper = {1, 2, 1}, .boundary = {R, R, P, P, R, R}};
+/* A plan without walls in a reflecting box is the reflecting box; with a wall between two halves it is two boxes. */
+static PetscErrorCode plans_are_boxes(PetscInt dim) {
+  HcGridSpec spec = {.dim = dim,
+    .cells = {20, dim > 1 ? 15 : 1, dim > 2 ? 12 : 1},
+    .lower = {-1, 0.5, 0},
+    .upper = {1, 2, 0.8},
+    .boundary = {R, R, P, P, R, R}};
   struct HcFloorPlan_ plan = {0};
-  HcGrid g;
-  HcField f[2];
+  HcGrid g, half;
+  HcField f[3], h;
   double error, most;
   PetscFunctionBeginUser;
   PetscCall(HcGridCreate(PETSC_COMM_WORLD, &spec, &g));
-  PetscCall(HcFieldCreate(g, 2, 1, &plan.open));
-  for (PetscInt j = 0; j < g->n[1]; ++j)
-    for (PetscInt i = 0; i < g->n[0]; ++i)
-      for (int d = 0; d < 2; ++d) plan.open->c[d][i + j * plan.open->stride[1]] = d == 1 || i + g->start[0] > 0;
-  Cloud all = cloud_all(g, 300), mine = cloud_mine(g, &all);
-  for (int m = 0; m < 2; ++m) {
+  spec.cells[0] = 10;
+  spec.upper[0] = 0;
+  PetscCall(HcGridCreate(PETSC_COMM_SELF, &spec, &half));
+  PetscCall(HcFieldCreate(g, (int)dim, 1, &plan.open));
+  Cloud all = cloud_all(g, 300), mine = cloud_mine(g, &all), left = cloud_new(300);
+  for (PetscInt q = 0; q < all.n; ++q) {
+    if (all.x[0][q] >= 0) continue;
+    for (int d = 0; d < 3; ++d) left.x[d][left.n] = all.x[d][q];
+    left.w[left.n++] = all.w[q];
+  }
+  for (int m = 0; m < 3; ++m) { /* without a plan, without walls, with one in the middle */
     HcKde kde;
-    const HcKdeSpec s = {.bandwidth = {0.2, 0.1}, .reflect = PETSC_TRUE, .method = HC_KDE_BINNED, .plan = m ? &plan : NULL};
+    const HcKdeSpec s = {
+      .bandwidth = {0.25, 0.2, 0.15}, .reflect = PETSC_TRUE, .method = HC_KDE_BINNED, .plan = m ? &plan : NULL};
+    for (PetscInt k = 0; k < g->n[2]; ++k)
+      for (PetscInt j = 0; j < g->n[1]; ++j)
+        for (PetscInt i = 0; i < g->n[0]; ++i)
+          for (int d = 0; d < dim; ++d) {
+            const PetscInt x = i + g->start[0], z = k + g->start[2];
+            plan.open->c[d][i + j * plan.open->stride[1] + k * plan.open->stride[2]] =
+              d == 0 ? x > 0 && !(m == 2 && x == 10) : d == 1 || z > 0;
+          }
     PetscCall(HcFieldCreate(g, 1, 0, &f[m]));
     PetscCall(HcKdeCreate(g, &s, &kde));
     PetscCall(HcKdeEvaluate(kde, mine.n, mine.x, mine.w, f[m], 0));
     PetscCall(HcKdeDestroy(&kde));
+    if (m < 2) continue;
+    const HcKdeSpec alone = {.bandwidth = {0.25, 0.2, 0.15}, .reflect = PETSC_TRUE, .method = HC_KDE_BINNED};
+    PetscCall(HcFieldCreate(half, 1, 0, &h));
+    PetscCall(HcKdeCreate(half, &alone, &kde));
+    PetscCall(HcKdeEvaluate(kde, left.n, left.x, left.w, h, 0));
+    PetscCall(HcKdeDestroy(&kde));
   }
   PetscCall(HcFieldNormDifference(f[0], 0, f[1], 0, HC_NORM_LINF, &error));
   PetscCall(HcFieldNorm(f[0], 0, HC_NORM_MAX, &most));
-  tap_ok(error <= 1e-14 * most, "a plan without walls: the reflecting box (%.2g)", error / most);
+  tap_ok(error <= 1e-14 * most, "%dD: a plan without walls is the reflecting box (%.2g)", (int)dim, error / most);
+  error = 0;
+  for (PetscInt k = 0; k < g->n[2]; ++k)
+    for (PetscInt j = 0; j < g->n[1]; ++j)
+      for (PetscInt i = 0; i < g->n[0]; ++i)
+        if (i + g->start[0] < 10)
+          error = fmax(error, fabs(*at(f[2], i, j, k) - *at(h, i + g->start[0], j + g->start[1], k + g->start[2])));
+  tap_ok(error <= 1e-13 * most, "%dD: a wall makes two boxes (%.2g)", (int)dim, error / most);
   cloud_free(&all);
   cloud_free(&mine);
-  for (int m = 0; m < 2; ++m) PetscCall(HcFieldDestroy(&f[m]));
+  cloud_free(&left);
+  for (int m = 0; m < 3; ++m) PetscCall(HcFieldDestroy(&f[m]));
+  PetscCall(HcFieldDestroy(&h));
   PetscCall(HcFieldDestroy(&plan.open));
   PetscCall(HcGridDestroy(&g));
+  PetscCall(HcGridDestroy(&half));
   PetscFunctionReturn(0);
 }
 
@@ -407,7 +440,7 @@ int main(int argc, char **argv) {
     for (int m = 0; m < 2; ++m) PetscCall(run_case(&cases[i], m ? HC_KDE_BINNED : HC_KDE_DIRECT));
   PetscCall(convergence());
   PetscCall(walls());
-  PetscCall(open_plan());
+  for (PetscInt dim = 1; dim <= 3; ++dim) PetscCall(plans_are_boxes(dim));
   PetscCall(specification());
   return tap_done();
 }
