@@ -120,11 +120,24 @@ CASES = [
         ["no way out"],
     ),
     ("scheme_without_this_stepping", GAME + "mfg: {scheme: weno, time_stepping: implicit}\n", [], ["run.yaml:3:36", "mfg_time_stepping"]),
+    # the game
+    ("hamiltonian_unknown", GAME + "mfg: {hamiltonian: cubic}\n", [], ["run.yaml:3:20", "mfg_hamiltonian = 'cubic'", "quadratic"]),
+    ("exponent_of_one", GAME + "mfg: {hamiltonian: power, exponent: 1}\n", [], ["run.yaml:3:37", "mfg_exponent = '1'", "greater than 1"]),
+    ("exponent_not_used", GAME + "mfg: {hamiltonian: quadratic, exponent: 3}\n", [], ["run.yaml:3:41", "mfg_exponent", "not used"]),
+    ("control_cost_not_used", GAME + "mfg: {hamiltonian: power, control_cost: 3}\n", [], ["run.yaml:3:41", "mfg_control_cost", "not used"]),
+    ("boundary_m_missing", "model: mfg\ngrid: {cells: 20, boundary: given}\nmfg: {boundary_u: '0'}\n", [], ["mfg_boundary_m", "needed"]),
+    ("boundary_u_missing", "model: mfg\ngrid: {cells: 20, boundary: given}\nmfg: {boundary_m: '0'}\n", [], ["mfg_boundary_u", "needed"]),
+    ("density_not_a_number", GAME + "mfg: {initial_density: 'log(x-0.5)'}\n", [], ["run.yaml:3:24", "mfg_initial_density", "finite"]),
+    ("damping_zero", GAME + "mfg: {damping: 0}\n", [], ["run.yaml:3:16", "mfg_damping = '0'", "(0,1]"]),
+    ("depth_zero", GAME + "mfg: {coupling: anderson, depth: 0}\n", [], ["run.yaml:3:34", "mfg_depth = '0'", "[1,50]"]),
+    ("tolerance_zero", GAME + "mfg: {tolerance: 0}\n", [], ["run.yaml:3:18", "mfg_tolerance = '0'", "(0,1)"]),
+    ("plan_in_1d", "model: mfg\ngrid: {dim: 1, cells: 20}\nmfg: {floor_plan: files/plan.png}\n", [], ["run.yaml:3:19", "mfg_floor_plan", "dimensions"]),
 ]
 
 # On one rank these are no mistake.
 CASES_IN_PARALLEL = [
     ("fewer_cells_than_ranks", HJ + "grid: {cells: 7}\n", [], ["grid_cells = '7'", "3 blocks (one a rank)"]),
+    ("game_with_fewer_cells_than_ranks", "model: mfg\ngrid: {dim: 1, cells: 2}\n", [], ["grid_cells = '2'", "3 blocks (one a rank)"]),
 ]
 
 
