@@ -11,8 +11,8 @@
  * Two ways to the sum. HC_KDE_DIRECT adds each point's kernel to the cells that it reaches. HC_KDE_BINNED spreads each point
  * linearly over the 2^dim nearest centres and convolves the result one direction after the other: it costs far less per point,
  * and replaces K_d by its linear interpolation between centres, an error of at most binning_bound times the peak of one kernel
- * for each unit of weight. HC_KDE_AUTO takes the binned way where that bound is at most `binning_error` and the
- * estimate of cost (HcKdeCost) is lower.
+ * for each unit of weight. HC_KDE_AUTO takes the binned way where that bound is at most `binning_error` and either the
+ * estimate of cost (HcKdeCost) is lower or a kernel spans more than 128 cells.
  *
  * Accuracy of the direct way: cells miss what lies beyond the cut. With D the largest density anywhere, points in a cube of
  * side b weigh at most D (2 pi)^(d/2) b^d exp(d/2), so a cell misses at most D times the sum of exp(d/2 - s^2/2) over the cubes

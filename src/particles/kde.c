@@ -52,6 +52,9 @@ PetscErrorCode HcKdeSetBandwidth(HcKde kde, const double bandwidth[3]) {
 
 /* ---- choice ---- */
 
+/* Kernels over more cells are binned, however few points there are: the direct way's arrays grow with the kernel. */
+enum { WIDE = 128 };
+
 double HcKdeBinningBound(HcKde kde) {
   double bound = 0;
   for (int d = 0; d < kde->grid->dim; ++d) {
@@ -66,24 +69,30 @@ double HcKdeBinningBound(HcKde kde) {
 static const double deposit_cost = 0.35e-9, row_cost = 1.5e-9, point_cost = 35e-9, tap_cost = 0.055e-9, node_cost = 1.5e-9;
 static const double bin_cost[] = {1.1e-9, 3.5e-9, 7.5e-9};
 
-double HcKdeCost(HcKde kde, HcKdeMethod method, double points) {
+/* Of all ranks together. */
+static double work(HcKde kde, HcKdeMethod method, double points) {
   HcGrid g = kde->grid;
-  const double share = points / g->size;
-  double cells = HcGridTotalCells(g) / g->size, width_sum = 0, width_product = 1;
+  const double cells = HcGridTotalCells(g);
+  double width_sum = 0, width_product = 1;
   for (int d = 0; d < g->dim; ++d) {
     const double width = 2 * (double)hc_kde_half_width(kde, d) + 1, most = 2 * (double)g->cells[d];
     width_sum += PetscMin(width, most);
     width_product *= PetscMin(width, (double)g->cells[d]);
   }
-  if (method == HC_KDE_BINNED) return share * bin_cost[g->dim - 1] + cells * (width_sum * tap_cost + (double)g->dim * node_cost);
-  return share * (point_cost + width_sum * row_cost + width_product * deposit_cost) + cells * node_cost;
+  if (method == HC_KDE_BINNED) return points * bin_cost[g->dim - 1] + cells * (width_sum * tap_cost + (double)g->dim * node_cost);
+  return points * (point_cost + width_sum * row_cost + width_product * deposit_cost) + cells * node_cost;
 }
 
+double HcKdeCost(HcKde kde, HcKdeMethod method, double points) { return work(kde, method, points) / kde->grid->size; }
+
+/* Nothing here may depend on the number of ranks: the two ways differ by more than bits. */
 HcKdeMethod HcKdeMethodFor(HcKde kde, double points) {
   if (kde->spec.plan) return HC_KDE_BINNED;
   if (kde->spec.method != HC_KDE_AUTO) return kde->spec.method;
   if (HcKdeBinningBound(kde) > kde->spec.binning_error) return HC_KDE_DIRECT;
-  return HcKdeCost(kde, HC_KDE_BINNED, points) < HcKdeCost(kde, HC_KDE_DIRECT, points) ? HC_KDE_BINNED : HC_KDE_DIRECT;
+  for (int d = 0; d < kde->grid->dim; ++d)
+    if (2 * hc_kde_half_width(kde, d) + 1 > WIDE) return HC_KDE_BINNED;
+  return work(kde, HC_KDE_BINNED, points) < work(kde, HC_KDE_DIRECT, points) ? HC_KDE_BINNED : HC_KDE_DIRECT;
 }
 
 HcKdeMethod HcKdeLastMethod(HcKde kde) { return kde->last; }

@@ -37,6 +37,9 @@ TARGETS = {
     "particles_euler_3d*": 40.0,
     "particles_migration_*": 4.0,
     "particles_memory_3d": 70.4,
+    "kde_1d_1e5_on_1000*": 0.5,
+    "kde_1d_1e6_on_1000*": 5.0,
+    "kde_2d_1e6_on_256*": 20.0,
 }
 MORE_IS_BETTER = {"GB/s", "GFlop/s", "%", "cells/s"}
 
