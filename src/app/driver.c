@@ -49,6 +49,8 @@ static PetscErrorCode set_up(HcDriver *d) {
     PetscCall(HcFilesLoad(d, file));
     d->restarted = PETSC_TRUE;
   }
+  if (d->restarted && !d->model->iterate && d->clock.time > d->clock.end)
+    PetscCall(HcOptionsFail(d->opts, "time_end", "the checkpoint '%s' is at time %.10g already", file, d->clock.time));
   d->schedule.end = d->clock.end;
   const double files = HcScheduleTotal(&d->schedule);
   if (files > 1e6) /* what the six digits of their names can number */

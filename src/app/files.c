@@ -2,6 +2,7 @@
 #include "app.h"
 #include <dirent.h>
 #include <errno.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,10 +100,26 @@ static void earlier_history(const char *checkpoint, char *out, size_t size) {
   snprintf(out, size, "%.*s/history.csv", slash ? (int)(slash - checkpoint) : 1, slash ? checkpoint : ".");
 }
 
+/* Whether a run came to its end here: one that a new start would destroy, unlike what is left of a killed one. */
+static PetscBool finished(const char *dir) {
+  char path[PETSC_MAX_PATH_LEN + 32];
+  snprintf(path, sizeof path, "%s/summary.json", dir);
+  json_t *summary = json_load_file(path, 0, NULL);
+  const char *status = json_string_value(json_object_get(summary, "status"));
+  const PetscBool done = status && !strcmp(status, "done") ? PETSC_TRUE : PETSC_FALSE;
+  json_decref(summary);
+  return done;
+}
+
 static PetscErrorCode prepare_here(HcDriver *d, const char *restart_from, const char *yaml) {
   char path[PETSC_MAX_PATH_LEN + 32], header[4096], history[PETSC_MAX_PATH_LEN + 32];
   const char *dir = HcRunDir(d->run);
   PetscFunctionBeginUser;
+  if (!restart_from && d->set.restart_auto && finished(dir))
+    PetscCall(HcFail(HC_EXIT_INPUT,
+      "run_dir = '%s': holds a finished run and no checkpoint to continue from; replace it with -run_overwrite instead of "
+      "-restart_auto, or choose another run_dir",
+      dir));
   PetscCall(make_directory(dir));
   if (!restart_from && exists(dir, "input.yaml")) PetscCall(remove_earlier(dir));
   snprintf(path, sizeof path, "%s/summary.json", dir);

@@ -303,6 +303,25 @@ def test_keep(tmp_path):
     assert [p.name for p in r.checkpoints()] == [f"checkpoint_{s:06d}.h5" for s in range(3, steps + 1, 3)][-3:]
 
 
+def test_restart_auto_leaves_a_finished_run_alone(tmp_path):
+    source = GAME
+    first = run(1, source, "-restart_auto", cwd=tmp_path)
+    assert first.code == 0 and not list(first.dir.glob("checkpoint_*"))
+    before = {p.name: p.read_bytes() for p in first.dir.iterdir()}
+    for ranks in (1, 3):
+        again = run(ranks, source, "-restart_auto", cwd=tmp_path)
+        assert again.code == 2 and len(again.errors) == 1 and "finished run" in again.errors[0], again.err
+        assert {p.name: p.read_bytes() for p in first.dir.iterdir()} == before
+    assert run(1, source, "-run_overwrite", cwd=tmp_path).code == 0
+
+
+def test_a_checkpoint_beyond_the_end(tmp_path):
+    source = MARCH
+    assert run(1, source, "-output_checkpoint_interval", "5", cwd=tmp_path).code == 0
+    r = run(2, source, "-restart", "-time_end", "1e-3", cwd=tmp_path)
+    assert r.code == 2 and len(r.errors) == 1 and "time_end" in r.errors[0] and "checkpoint_" in r.errors[0], r.err
+
+
 @pytest.mark.parametrize("key", ["running_cost", "terminal_cost"])
 def test_a_cost_that_is_not_a_number_is_named(tmp_path, key):
     for ranks in (1, 3):
