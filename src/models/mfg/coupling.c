@@ -48,7 +48,7 @@ static PetscErrorCode residual_function(SNES snes, Vec x, Vec f, void *ctx) {
   PetscCall(VecGetArrayRead(x, &iterate));
   admissible_density(mfg, iterate);
   PetscCall(mfg->scheme->hjb(mfg));
-  PetscCall(mfg->scheme->fp(mfg));
+  PetscCall(mfg->fp(mfg));
   PetscCall(MfgMassDiagnostics(mfg));
   PetscCall(VecGetArrayWrite(f, &r));
   for (size_t c = 0; c < all; c++) r[c] = iterate[c] - mfg->m[c];

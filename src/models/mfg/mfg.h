@@ -44,6 +44,8 @@ struct Mfg_ {
   HcGrid grid;
   const MfgScheme *scheme;
   void *scheme_data;
+  PetscErrorCode (*fp)(Mfg mfg);   /* the scheme's, or MfgParticlesFp */
+  struct MfgParticles_ *particles; /* fokker_planck: particles; else NULL */
 
   /* the problem */
   double sigma, nu, end;

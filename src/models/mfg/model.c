@@ -1,5 +1,5 @@
 /* The model `mfg`: options, memory, initial density, files, results. The equations are in the schemes' files. */
-#include "mfg.h"
+#include "particles.h"
 
 /* clang-format off */
 static const HcOption options[] = {
@@ -21,7 +21,12 @@ static const HcOption options[] = {
   {"mfg_time_stepping", HC_OPT_WORD, "", "", "implicit|explicit", "upwind: implicit (default) or explicit; weno: explicit"},
   {"mfg_weights", HC_OPT_WORD, "z", "", "js|z|m", "nonlinear weights of the weno scheme"},
   {"mfg_diffusion_order", HC_OPT_WORD, "6", "", "4|6", "order of the weno scheme's diffusion"},
-  {"mfg_fokker_planck", HC_OPT_WORD, "grid", "", "grid", "how the Fokker-Planck equation is solved"},
+  {"mfg_fokker_planck", HC_OPT_WORD, "grid", "", "grid|particles", "how the Fokker-Planck equation is solved"},
+  {"mfg_particles_number", HC_OPT_INT, "100000", "", "[1,2000000000]", "agents that walk (fokker_planck: particles)"},
+  {"mfg_particles_bandwidth", HC_OPT_TEXT, "silverman", "length", "", "standard deviation of the kernel that makes a density of them: a number, one a direction, or from the agents at the start by scott, silverman or isj"},
+  {"mfg_particles_sde", HC_OPT_WORD, "euler", "", "euler|weak2", "their steps: weak order 1 or 2 in dt"},
+  {"mfg_particles_sample", HC_OPT_INT, "0", "", "[0,inf)", "particles files hold the agents whose number is a multiple of this, in their order; 0: all, in any order"},
+  {"output_particles", HC_OPT_BOOL, "true", "", "", "write particles_NNNNNN.h5 beside each fields file (fokker_planck: particles)"},
   {"mfg_coupling", HC_OPT_WORD, "picard", "", "picard|anderson", "iteration between the two equations"},
   {"mfg_damping", HC_OPT_REAL, "", "", "(0,1]", "part of the new density that each iteration takes (Anderson's beta); unset: chosen by the code"},
   {"mfg_depth", HC_OPT_INT, "5", "", "[1,50]", "iterates that Anderson's acceleration keeps"},
@@ -76,6 +81,7 @@ static PetscErrorCode choose_scheme(Mfg mfg, HcOptions o) {
   }
   if (stepping < 0)
     PetscCall(HcOptionsSetDerived(o, "mfg_time_stepping", mfg->scheme == &MfgUpwindImplicit ? "implicit" : "explicit"));
+  mfg->fp = mfg->scheme->fp;
   if (mfg->scheme != &MfgUpwindImplicit) PetscCall(HcOptionsGetReal(o, "time_cfl", &mfg->cfl));
   PetscFunctionReturn(0);
 }
@@ -132,6 +138,10 @@ static PetscErrorCode mfg_create(HcRun run, void **ctx) {
   PetscCall(HcOptionsGetReal(o, "mfg_exit_cost", &mfg->exit_cost));
   PetscCall(HcOptionsGetBool(o, "mfg_normalise", &mfg->normalise));
   PetscCall(HcOptionsGetWord(o, "mfg_fokker_planck", &word));
+  if (word == 1) {
+    mfg->fp = MfgParticlesFp;
+    PetscCall(MfgParticlesOptions(mfg));
+  }
   PetscCall(HcOptionsGetWord(o, "mfg_coupling", &word));
   mfg->anderson = word == 1 ? PETSC_TRUE : PETSC_FALSE;
   mfg->spectral = HcOptionsIsSet(o, "mfg_damping") ? PETSC_FALSE : PETSC_TRUE;
@@ -161,6 +171,12 @@ static PetscErrorCode mfg_plan(void *ctx, HcPlan *plan) {
     2 * levels * level + MfgCouplingBytes(mfg) + mfg->scheme->bytes(mfg) + HcFieldBytes(g, 2 + (int)g->dim, 1);
   plan->bytes_per_output = 8 * HcGridTotalCells(g) * (double)(3 + g->dim);
   plan->bytes_per_checkpoint = 8 * HcGridTotalCells(g) * levels;
+  if (mfg->particles) {
+    double bytes, file;
+    PetscCall(MfgParticlesPlan(mfg, &bytes, &file));
+    plan->bytes_per_rank += bytes;
+    plan->bytes_per_output += file;
+  }
   plan->updates_per_step = 2 * HcGridTotalCells(g) * (double)mfg->steps;
   PetscFunctionReturn(0);
 }
@@ -236,6 +252,7 @@ static PetscErrorCode mfg_setup(void *ctx, HcClock *clock) {
   PetscCall(allocate(mfg));
   PetscCall(initial_density(mfg));
   PetscCall(mfg->scheme->create(mfg));
+  if (mfg->particles) PetscCall(MfgParticlesCreate(mfg));
   PetscCall(MfgCouplingCreate(mfg));
   clock->end = mfg->end;
   clock->dt = mfg->dt;
@@ -315,6 +332,7 @@ static PetscErrorCode mfg_write(void *ctx, double t, HcOutput out) {
   if (mfg->plan->walls + mfg->plan->exits > 0 && HcOutputWants(out, "region"))
     PetscCall(HcOutputField(out, "region", mfg->plan->region, 0, "1", "0 wall, 1 free, 2 exit"));
   PetscCall(HcFieldDestroy(&f));
+  if (mfg->particles) PetscCall(MfgParticlesWrite(mfg, t));
   PetscFunctionReturn(0);
 }
 
@@ -332,6 +350,7 @@ static PetscErrorCode mfg_save(void *ctx, HcCheckpoint ck) {
   PetscCall(HcCheckpointPutReals(ck, "residual_history", mfg->iterations, mfg->residual_history));
   PetscCall(HcCheckpointPutLevels(ck, "m", mfg->grid, mfg->steps + 1, m));
   if (mfg->iterate) PetscCall(VecRestoreArrayRead(mfg->iterate, &m));
+  if (mfg->particles) PetscCall(MfgParticlesSave(mfg, ck));
   PetscFunctionReturn(0);
 }
 
@@ -351,6 +370,7 @@ static PetscErrorCode mfg_load(void *ctx, HcCheckpoint ck) {
     (long long)mfg->max_iterations, (long long)mfg->iterations);
   PetscCall(HcCheckpointGetReals(ck, "residual_history", mfg->iterations, mfg->residual_history));
   PetscCall(HcCheckpointGetLevels(ck, "m", mfg->grid, mfg->steps + 1, mfg->m));
+  if (mfg->particles) PetscCall(MfgParticlesLoad(mfg, ck));
   PetscFunctionReturn(0);
 }
 
@@ -420,8 +440,10 @@ static PetscErrorCode mfg_results(void *ctx, const HcClock *clock) {
   PetscCall(HcRunResultInt(run, "clipped", mfg->clipped));
   PetscCall(HcRunResultReal(run, "exited_mass", mfg->exited_level[mfg->steps]));
   if (!mfg->converged) PetscFunctionReturn(0);
-  PetscCall(HcRunResultReal(run, "cost", mfg->cost));
-  PetscCall(HcRunResultReal(run, "exploitability", mfg->exploitability));
+  PetscCall(HcRunResultReal(run, "cost", mfg->cost)); /* with particles replaced by their own */
+  /* with particles the difference of two costs would be one of sampling errors */
+  PetscCall(HcRunResultReal(run, "exploitability", mfg->particles ? NAN : mfg->exploitability));
+  if (mfg->particles) PetscCall(MfgParticlesResults(mfg));
   PetscCall(error_results(mfg));
   /* the balance of mass over time, for plots */
   double *time;
@@ -444,6 +466,7 @@ static PetscErrorCode mfg_destroy(void **ctx) {
   PetscFunctionBeginUser;
   if (!mfg) PetscFunctionReturn(0);
   if (mfg->scheme && mfg->scheme_data) PetscCall(mfg->scheme->destroy(mfg));
+  PetscCall(MfgParticlesDestroy(mfg));
   PetscCall(MfgCouplingDestroy(mfg));
   HcSource *sources[] = {&mfg->running_cost, &mfg->terminal_cost, &mfg->initial_density, &mfg->density_source, &mfg->boundary_u,
     &mfg->boundary_m, &mfg->exact_u, &mfg->exact_m};
