@@ -275,3 +275,25 @@ def test_distance_input(tmp_path):
         r = game(1, "distance", tmp_path / cells.replace(",", "_"), grid_cells=cells, time_steps=steps)
         error.append([r.results["error_u_linf"], r.results["error_u_l2"]])
     assert orders(np.array(error).T)[:, -1].min() >= fan_order(1, 1 / 80), error
+
+
+@pytest.mark.parametrize("exponent", [1.5, 2, 3])
+def test_explicit_cost_where_the_value_jumps_at_an_exit(tmp_path, exponent):
+    """At the horizon u jumps from the terminal to the exit cost: within a level the policy changes much, and what it costs is
+    summed over the substeps. A policy that is late by less than a level, dt, costs at most dt max f more than the best."""
+    text = """model: mfg
+grid: {dim: 2, cells: "40,12", lower: "-4,-1", upper: "4,1", boundary: "reflecting,exit,reflecting,reflecting"}
+time: {end: 2, steps: 10}
+mfg: {sigma: 0.2, hamiltonian: power, exponent: %g, running_cost: "1+0.1*t", terminal_cost: "3", initial_density: "exp(-(x-1)^2)"}
+""" % exponent
+    gain = {}
+    for steps in (10, 40):
+        r = game(1, text, tmp_path / str(steps), mfg_time_stepping="explicit", mfg_tolerance=1e-8, time_steps=steps)
+        names, rows = r.history()
+        assert rows[-1][names.index("substeps_per_step")] > 1
+        gain[steps] = r.results["exploitability"]
+        assert abs(gain[steps]) <= 2 / steps * 1.2
+        # without coupling the cost is the mean of u, but for the same delay
+        mean = float((field(r, "u", 0) * field(r, "m", 0)).sum() * 0.2 / 6)
+        assert r.results["cost"] == pytest.approx(mean, abs=2 / steps * 1.2)
+    assert abs(gain[40]) <= 0.5 * abs(gain[10])

@@ -649,13 +649,38 @@ static PetscErrorCode explicit_fp_step(Mfg mfg, Upwind *s, double dt, double *m)
   PetscFunctionReturn(0);
 }
 
-static PetscErrorCode explicit_fp(Mfg mfg) {
+/* What the agents m pay a time unit: the integral of (L + f) m, with L = sum w a_f^2 - H the Legendre transform along the policy
+ * of the loaded u, and f in s->f. */
+static PetscErrorCode cost_rate(Mfg mfg, Upwind *s, const double *m, double *rate) {
+  HcGrid g = mfg->grid;
+  Rows r = rows_of(s, g->n[0]);
+  double share = hamiltonian_share(mfg);
+
+  PetscFunctionBeginUser;
+  for (PetscInt k = 0; k < g->n[2]; k++)
+    for (PetscInt j = 0; j < g->n[1]; j++) {
+      PetscInt at = j * s->u->stride[1] + k * s->u->stride[2];
+      size_t row = (size_t)(j + k * g->n[1]) * (size_t)g->n[0];
+      row_differences(mfg, s, at, r);
+      for (PetscInt i = 0; i < g->n[0]; i++) {
+        double w = s->w ? s->w->c[0][at + i] : 1 / mfg->control_cost;
+        s->work[row + (size_t)i] = ((1 - share) * w * r.S[i] + s->f[row + (size_t)i]) * m[row + (size_t)i];
+      }
+    }
+  PetscCall(MfgIntegral(mfg, s->work, rate));
+  PetscFunctionReturn(0);
+}
+
+/* March m. With `cost`, m is the flow of u already and is marched once more, to the same bits, to sum what it pays in each
+ * substep: the policy may change much between two levels, as where a value jumps at an exit at the horizon. */
+static PetscErrorCode explicit_march(Mfg mfg, double *cost) {
   Upwind *s = mfg->scheme_data;
 
   PetscFunctionBeginUser;
   for (PetscInt l = 0; l < mfg->steps; l++) {
     const double *u0 = MfgLevel(mfg, mfg->u, l), *u1 = MfgLevel(mfg, mfg->u, l + 1);
     double *m = MfgLevel(mfg, mfg->m, l + 1), done = 0, exited[MFG_MAX_EXITS] = {0}, gained_step = 0;
+    if (cost) PetscCall(MfgRunningCost(mfg, mfg->dt * (l + 1), m, s->f));
     PetscCall(PetscArraycpy(m, MfgLevel(mfg, mfg->m, l), mfg->cells));
     while (done < 1) {
       /* With one substep the rates are those of u at the end of the interval, the exact transpose of the HJB step; with
@@ -679,6 +704,11 @@ static PetscErrorCode explicit_fp(Mfg mfg) {
         parts *= 2;
       }
       t = mfg->dt * (l + done);
+      if (cost) {
+        double paid;
+        PetscCall(cost_rate(mfg, s, m, &paid));
+        *cost += part * mfg->dt * paid;
+      }
       PetscCall(boundary_mass(mfg, s, part * mfg->dt, t, m, out, &gained));
       PetscCall(PetscArraycpy(s->rhs, m, mfg->cells));
       PetscCall(explicit_fp_step(mfg, s, part * mfg->dt, m));
@@ -691,6 +721,12 @@ static PetscErrorCode explicit_fp(Mfg mfg) {
     MfgAccountExits(mfg, l + 1, exited);
     mfg->gained_level[l + 1] = mfg->gained_level[l] + gained_step;
   }
+  PetscFunctionReturn(0);
+}
+
+static PetscErrorCode explicit_fp(Mfg mfg) {
+  PetscFunctionBeginUser;
+  PetscCall(explicit_march(mfg, NULL));
   PetscFunctionReturn(0);
 }
 
@@ -717,32 +753,19 @@ static PetscErrorCode upwind_drift(Mfg mfg, PetscInt level, HcField drift) {
   PetscFunctionReturn(0);
 }
 
-/* Sum over steps of dt (L + f) m, with L = sum w a_f^2 - H the Legendre transform along the policy; exits; terminal cost.
- * Paired in time exactly as the scheme pairs u and m. */
+/* Sum over steps of dt (L + f) m; exits; terminal cost. Paired in time exactly as the scheme pairs u and m. */
 static PetscErrorCode upwind_policy_cost(Mfg mfg, double *cost) {
   Upwind *s = mfg->scheme_data;
-  HcGrid g = mfg->grid;
-  Rows r = rows_of(s, g->n[0]);
-  PetscBool implicit = mfg->scheme == &MfgUpwindImplicit ? PETSC_TRUE : PETSC_FALSE;
-  double share = hamiltonian_share(mfg), part;
+  double part;
 
   PetscFunctionBeginUser;
   *cost = 0;
-  for (PetscInt l = 0; l < mfg->steps; l++) {
-    const double *u = MfgLevel(mfg, mfg->u, implicit ? l : l + 1), *m = MfgLevel(mfg, mfg->m, implicit ? l + 1 : l);
-    PetscCall(load_level(mfg, s, u, mfg->dt * (implicit ? l : l + 1)));
-    PetscCall(MfgRunningCost(mfg, mfg->dt * (l + 1), MfgLevel(mfg, mfg->m, l + 1), s->f));
-    for (PetscInt k = 0; k < g->n[2]; k++)
-      for (PetscInt j = 0; j < g->n[1]; j++) {
-        PetscInt at = j * s->u->stride[1] + k * s->u->stride[2];
-        size_t row = (size_t)(j + k * g->n[1]) * (size_t)g->n[0];
-        row_differences(mfg, s, at, r);
-        for (PetscInt i = 0; i < g->n[0]; i++) {
-          double w = s->w ? s->w->c[0][at + i] : 1 / mfg->control_cost;
-          s->work[row + (size_t)i] = ((1 - share) * w * r.S[i] + s->f[row + (size_t)i]) * m[row + (size_t)i];
-        }
-      }
-    PetscCall(MfgIntegral(mfg, s->work, &part));
+  if (mfg->scheme != &MfgUpwindImplicit) PetscCall(explicit_march(mfg, cost));
+  for (PetscInt l = 0; mfg->scheme == &MfgUpwindImplicit && l < mfg->steps; l++) {
+    const double *m = MfgLevel(mfg, mfg->m, l + 1);
+    PetscCall(load_level(mfg, s, MfgLevel(mfg, mfg->u, l), mfg->dt * l));
+    PetscCall(MfgRunningCost(mfg, mfg->dt * (l + 1), m, s->f));
+    PetscCall(cost_rate(mfg, s, m, &part));
     *cost += mfg->dt * part;
   }
   const double *m = MfgLevel(mfg, mfg->m, mfg->steps), *g_end = MfgLevel(mfg, mfg->u, mfg->steps);
