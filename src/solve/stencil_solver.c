@@ -138,8 +138,11 @@ PetscErrorCode HcStencilSolverCreate(HcGrid grid, const char *prefix, HcStencilS
   PetscCall(MatCreateShell(grid->comm, n, n, PETSC_DETERMINE, PETSC_DETERMINE, s, &s->shell));
   PetscCall(MatShellSetOperation(s->shell, MATOP_MULT, (void (*)(void))shell_mult));
   PetscCall(make_ksp(s, 0));
-  for (size_t o = 0; o < sizeof asks / sizeof *asks && !s->use_ksp; ++o)
-    PetscCall(PetscOptionsHasName(NULL, prefix, asks[o], &s->use_ksp));
+  for (size_t o = 0; o < sizeof asks / sizeof *asks; ++o) { /* all of them: PETSc looks for some only after a solve */
+    PetscBool has;
+    PetscCall(PetscOptionsHasName(NULL, prefix, asks[o], &has));
+    s->use_ksp = s->use_ksp || has ? PETSC_TRUE : PETSC_FALSE;
+  }
   PetscFunctionReturn(0);
 }
 

@@ -148,6 +148,13 @@ def test_petsc_options_from_file_and_command_line(tmp_path):
     assert resolved["diffusion_ksp_type"] == "gmres" and resolved["diffusion_ksp_monitor"] is True
 
 
+def test_petsc_reports_together_with_a_method(tmp_path):
+    text = "model: mfg\ngrid: {cells: '12,10', boundary: reflecting}\ntime: {steps: 3}\nmfg: {terminal_cost: x}\n"
+    r = run(2, text, "-hjb_ksp_type", "gmres", "-hjb_ksp_converged_reason", "-fp_ksp_type", "gmres", "-fp_ksp_view", cwd=tmp_path)
+    assert r.code == 0, r.err
+    assert "hjb_ solve converged" in r.out and "type: gmres" in r.out
+
+
 def test_progress_in_a_file_is_rare_lines(tmp_path):
     r = run(1, "model: hj\nproblem: burgers1d\n", "-time_steps", 20000, cwd=tmp_path)
     assert r.code == 0, r.err
