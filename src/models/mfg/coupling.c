@@ -214,7 +214,7 @@ PetscErrorCode MfgCouplingSolve(Mfg mfg, HcClock *clock, HcIterationDone done, v
     (long long)mfg->iterations, mfg->residual, mfg->tolerance);
   mfg->iterate = NULL;
 
-  /* Exploitability: what the policy costs in its own flow, less what a best response to that flow costs. The best
+  /* Exploitability: what the policy costs one agent in its own flow, less what a best response to that flow costs. The best
    * response is hjb(m), which also leaves u as the value function of the final density. */
   PetscCall(mfg->scheme->policy_cost(mfg, &mfg->cost));
   PetscCall(mfg->scheme->hjb(mfg));
@@ -222,7 +222,7 @@ PetscErrorCode MfgCouplingSolve(Mfg mfg, HcClock *clock, HcIterationDone done, v
   for (size_t i = 0; i < mfg->cells; i++) product[i] = mfg->u[i] * mfg->m[i];
   PetscCall(MfgIntegral(mfg, product, &best));
   PetscCall(PetscFree(product));
-  mfg->exploitability = mfg->cost - best;
+  mfg->exploitability = (mfg->cost - best) / mfg->mass_level[0];
   PetscFunctionReturn(0);
 }
 

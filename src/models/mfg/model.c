@@ -240,6 +240,29 @@ static PetscErrorCode allocate(Mfg mfg) {
   PetscFunctionReturn(0);
 }
 
+/* In the order of HcModelMfg.fields. */
+enum { FIELD_U, FIELD_M, FIELD_DRIFT_X, FIELD_DRIFT_Y, FIELD_DRIFT_Z, FIELD_REGION };
+
+/* What is asked for but cannot be in this run is refused before anything is computed. */
+static PetscErrorCode check_against_plan(Mfg mfg, HcOptions o) {
+  PetscInt n = 16, asked[16];
+  const char *missing = NULL;
+
+  PetscFunctionBeginUser;
+  if (mfg->exits == 0 && HcOptionsIsSet(o, "mfg_exit_cost"))
+    PetscCall(HcOptionsFail(
+      o, "mfg_exit_cost", "this problem has no exit: neither a green area in a floor_plan nor an exit face in grid_boundary"));
+  PetscCall(HcOptionsGetWords(o, "output_fields", &n, asked));
+  for (PetscInt q = 0; q < n; q++) {
+    if (asked[q] == FIELD_DRIFT_Y && mfg->grid->dim < 2) missing = "drift_y exists in two and three dimensions";
+    if (asked[q] == FIELD_DRIFT_Z && mfg->grid->dim < 3) missing = "drift_z exists in three dimensions";
+    if (asked[q] == FIELD_REGION && mfg->plan->walls + mfg->plan->exits == 0)
+      missing = "region exists where there are walls or exits";
+  }
+  if (missing) PetscCall(HcOptionsFail(o, "output_fields", "%s", missing));
+  PetscFunctionReturn(0);
+}
+
 static PetscErrorCode mfg_setup(void *ctx, HcClock *clock) {
   Mfg mfg = ctx;
   HcOptions o = HcRunOptions(mfg->run);
@@ -248,7 +271,9 @@ static PetscErrorCode mfg_setup(void *ctx, HcClock *clock) {
   clock->end = 0; /* fields are written for times up to here after convergence */
   PetscCall(HcFloorPlanCreate(o, "mfg_floor_plan", "mfg_obstacle", mfg->grid, &mfg->plan));
   PetscCall(MfgNumberExits(mfg));
-  if (mfg->exits > 0) PetscCall(HcFloorPlanCheckReachable(mfg->plan, o, "mfg_floor_plan"));
+  PetscCall(check_against_plan(mfg, o));
+  if (mfg->exits > 0)
+    PetscCall(HcFloorPlanCheckReachable(mfg->plan, o, HcOptionsIsSet(o, "mfg_floor_plan") ? "mfg_floor_plan" : "mfg_obstacle"));
   PetscCall(allocate(mfg));
   PetscCall(initial_density(mfg));
   PetscCall(mfg->scheme->create(mfg));
