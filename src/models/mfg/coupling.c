@@ -216,7 +216,7 @@ PetscErrorCode MfgCouplingSolve(Mfg mfg, HcClock *clock, HcIterationDone done, v
 
   /* Exploitability: what the policy costs one agent in its own flow, less what a best response to that flow costs. The best
    * response is hjb(m), which also leaves u as the value function of the final density. */
-  PetscCall(mfg->scheme->policy_cost(mfg, &mfg->cost));
+  PetscCall(mfg->policy_cost(mfg, &mfg->cost));
   PetscCall(mfg->scheme->hjb(mfg));
   PetscCall(PetscMalloc1(mfg->cells, &product));
   for (size_t i = 0; i < mfg->cells; i++) product[i] = mfg->u[i] * mfg->m[i];

@@ -44,7 +44,9 @@ struct Mfg_ {
   HcGrid grid;
   const MfgScheme *scheme;
   void *scheme_data;
-  PetscErrorCode (*fp)(Mfg mfg);   /* the scheme's, or MfgParticlesFp */
+  /* the scheme's fp and policy_cost, or those of particles */
+  PetscErrorCode (*fp)(Mfg mfg);
+  PetscErrorCode (*policy_cost)(Mfg mfg, double *cost);
   struct MfgParticles_ *particles; /* fokker_planck: particles; else NULL */
 
   /* the problem */

@@ -82,6 +82,7 @@ static PetscErrorCode choose_scheme(Mfg mfg, HcOptions o) {
   if (stepping < 0)
     PetscCall(HcOptionsSetDerived(o, "mfg_time_stepping", mfg->scheme == &MfgUpwindImplicit ? "implicit" : "explicit"));
   mfg->fp = mfg->scheme->fp;
+  mfg->policy_cost = mfg->scheme->policy_cost;
   if (mfg->scheme != &MfgUpwindImplicit) PetscCall(HcOptionsGetReal(o, "time_cfl", &mfg->cfl));
   PetscFunctionReturn(0);
 }
@@ -140,6 +141,7 @@ static PetscErrorCode mfg_create(HcRun run, void **ctx) {
   PetscCall(HcOptionsGetWord(o, "mfg_fokker_planck", &word));
   if (word == 1) {
     mfg->fp = MfgParticlesFp;
+    mfg->policy_cost = MfgParticlesPolicyCost;
     PetscCall(MfgParticlesOptions(mfg));
   }
   PetscCall(HcOptionsGetWord(o, "mfg_coupling", &word));
@@ -465,7 +467,7 @@ static PetscErrorCode mfg_results(void *ctx, const HcClock *clock) {
   PetscCall(HcRunResultInt(run, "clipped", mfg->clipped));
   PetscCall(HcRunResultReal(run, "exited_mass", mfg->exited_level[mfg->steps]));
   if (!mfg->converged) PetscFunctionReturn(0);
-  PetscCall(HcRunResultReal(run, "cost", mfg->cost)); /* with particles replaced by their own */
+  PetscCall(HcRunResultReal(run, "cost", mfg->cost));
   /* with particles the difference of two costs would be one of sampling errors */
   PetscCall(HcRunResultReal(run, "exploitability", mfg->particles ? NAN : mfg->exploitability));
   if (mfg->particles) PetscCall(MfgParticlesResults(mfg));

@@ -46,10 +46,10 @@ static PetscErrorCode load_drift(Mfg mfg, MfgParticles s, PetscInt level, HcFiel
     HcFill rule[6];
     for (int f = 0; f < 6; f++) {
       const HcBoundary kind = g->boundary[f];
-      rule[f] = f >= 2 * g->dim || kind == HC_PERIODIC             ? HC_FILL_NONE
-                : kind == HC_GIVEN                                 ? HC_FILL_LINEAR
-                : kind != HC_EXIT && f / 2 == c && g->cells[c] > 1 ? HC_FILL_ODD
-                                                                   : HC_FILL_COPY;
+      rule[f] = f >= 2 * g->dim || kind == HC_PERIODIC ? HC_FILL_NONE
+                : kind == HC_GIVEN                     ? HC_FILL_LINEAR
+                : kind != HC_EXIT && f / 2 == c        ? HC_FILL_ODD
+                                                       : HC_FILL_COPY;
     }
     PetscCall(HcFieldFillBoundary(b, c, 1, rule, NULL));
   }

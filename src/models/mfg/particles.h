@@ -17,6 +17,8 @@ PetscErrorCode MfgParticlesPlan(Mfg mfg, double *bytes, double *file);
 PetscErrorCode MfgParticlesCreate(Mfg mfg);
 /** From mfg->u fill mfg->m, exited_level, gained_level: MfgScheme's fp by particles. */
 PetscErrorCode MfgParticlesFp(Mfg mfg);
+/** Cost of following the policy of mfg->u from mfg->m's flow: MfgScheme's policy_cost by particles. */
+PetscErrorCode MfgParticlesPolicyCost(Mfg mfg, double *cost);
 /** Write particles_NNNNNN.h5 of the level nearest to t, if they are wanted. Times must not decrease. */
 PetscErrorCode MfgParticlesWrite(Mfg mfg, double t);
 /** The numbers of substeps; paths are walked again. */

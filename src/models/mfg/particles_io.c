@@ -182,13 +182,14 @@ static double motion_cost(Mfg mfg, double square) {
 
 /* Mean cost of the agents: the integral of (L + f) m, exits, horizon. The drift of an interval is that of its first level, never
  * that of the horizon, where u may jump at exits. */
-static PetscErrorCode policy_cost(Mfg mfg, double *scratch, double *cost) {
+PetscErrorCode MfgParticlesPolicyCost(Mfg mfg, double *cost) {
   MfgParticles s = mfg->particles;
   HcGrid g = mfg->grid;
   HcField b = s->b[0], free = s->free;
-  double part;
+  double part, *scratch;
 
   PetscFunctionBeginUser;
+  PetscCall(PetscMalloc1(mfg->cells, &scratch));
   *cost = mfg->exit_cost * mfg->exited_level[mfg->steps];
   for (PetscInt l = 0; l < mfg->steps; l++) {
     const double *m0 = MfgLevel(mfg, mfg->m, l), *m1 = MfgLevel(mfg, mfg->m, l + 1);
@@ -209,13 +210,14 @@ static PetscErrorCode policy_cost(Mfg mfg, double *scratch, double *cost) {
   for (size_t c = 0; c < mfg->cells; c++) scratch[c] = u[c] * m[c];
   PetscCall(MfgIntegral(mfg, scratch, &part));
   *cost += part;
+  PetscCall(PetscFree(scratch));
   PetscFunctionReturn(0);
 }
 
 PetscErrorCode MfgParticlesResults(Mfg mfg) {
   MfgParticles s = mfg->particles;
   HcRun run = mfg->run;
-  double *scratch, error, cost, most = 0, substeps = 0;
+  double *scratch, error, most = 0, substeps = 0;
 
   PetscFunctionBeginUser;
   PetscCall(PetscMalloc1(mfg->cells, &scratch));
@@ -224,9 +226,7 @@ PetscErrorCode MfgParticlesResults(Mfg mfg) {
     most = PetscMax(most, error);
     substeps += (double)s->parts[l - 1];
   }
-  PetscCall(policy_cost(mfg, scratch, &cost));
   PetscCall(PetscFree(scratch));
-  PetscCall(HcRunResultReal(run, "cost", cost));
   PetscCall(HcRunResultInt(run, "particles", s->number));
   PetscCall(HcRunResultReals(run, "bandwidth", mfg->grid->dim, s->bandwidth));
   PetscCall(HcRunResultReal(run, "sampling_error", most));
