@@ -19,11 +19,20 @@ PetscErrorCode HcMemoryNow(MPI_Comm comm, double *mb) {
   PetscFunctionReturn(0);
 }
 
+/* VmHWM rather than getrusage: the latter's maximum survives exec, so that a small run started by a large process (a
+ * Python script, a batch system's daemon) would report its parent's peak. */
 PetscErrorCode HcMemoryPeak(MPI_Comm comm, double *mb) {
   struct rusage usage;
-  double mine = 0;
+  double mine = 0, kb;
+  char line[256];
   PetscFunctionBeginUser;
-  if (!getrusage(RUSAGE_SELF, &usage)) mine = (double)usage.ru_maxrss * 1024.0 / MB;
+  FILE *f = fopen("/proc/self/status", "r");
+  if (f) {
+    while (fgets(line, sizeof line, f))
+      if (sscanf(line, "VmHWM: %lf", &kb) == 1) mine = kb * 1024.0 / MB;
+    fclose(f);
+  }
+  if (mine == 0 && !getrusage(RUSAGE_SELF, &usage)) mine = (double)usage.ru_maxrss * 1024.0 / MB;
   PetscCallMPI(MPI_Allreduce(&mine, mb, 1, MPI_DOUBLE, MPI_MAX, comm));
   PetscFunctionReturn(0);
 }

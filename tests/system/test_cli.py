@@ -132,7 +132,8 @@ def test_summary(tmp_path):
     assert rows[-1][1] == 0.05
     assert set(s["performance"]["seconds"]) == {"setup", "compute", "exchange", "solve", "io"}
     total = sum(s["performance"]["seconds"].values())
-    assert 0.9 * s["performance"]["wall_seconds"] < total <= 1.001 * s["performance"]["wall_seconds"]
+    # the start of MPI and PETSc is nobody's: a few hundredths of a second, more on a busy machine
+    assert 0.9 * s["performance"]["wall_seconds"] - 0.2 < total <= 1.001 * s["performance"]["wall_seconds"]
     assert abs(s["memory_expected_mb_per_rank"] / s["memory_peak_mb_per_rank"] - 1) < 0.25
     assert {"min", "max"} <= set(s["results"])
 
@@ -164,7 +165,7 @@ def test_progress_in_a_file_is_rare_lines(tmp_path):
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_progress_on_a_terminal_rewrites_one_line(tmp_path, ranks):
-    words = helpers.command(ranks, "model: hj\nproblem: burgers1d\n", "-time_steps", 400000, cwd=tmp_path)
+    words = helpers.command(ranks, "model: hj\nproblem: burgers1d\n", "-time_steps", 400000 // ranks**3, cwd=tmp_path)
     master, slave = pty.openpty()
     process = subprocess.Popen(words, cwd=tmp_path, env=helpers.ENV, stdout=slave, stderr=slave, close_fds=True)
     os.close(slave)
