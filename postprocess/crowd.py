@@ -1,13 +1,11 @@
 """Figures of mean field games: density, value function with optimal paths, mass left, film."""
-import shutil
-import subprocess
-
 import matplotlib.colors as colours
 import matplotlib.pyplot as plt
 import numpy as np
 from scipy import ndimage
 
 import style
+from film import Film
 from rundir import EXIT, FREE, RunError
 
 
@@ -355,61 +353,22 @@ def mass(run, out, people=None):
 # ---- film ------------------------------------------------------------------------------------------------------------
 
 
-def film(run, out, people=None, fps=12, width=1280):
+def film(run, out, people=None, fps=12):
     """An mp4 or gif of the density with a clock and the mass left."""
-    if shutil.which("ffmpeg") is None:
-        raise RunError("ffmpeg is not installed: no film (on Debian: apt-get install ffmpeg)")
-    if run.dim == 1:
-        raise RunError("a film needs a run in 2D or 3D")
-    aspect = (run.upper[1] - run.lower[1]) / (run.upper[0] - run.lower[0])
-    dpi = 100
-    height = int(round((width * 0.86 * aspect + 150) / 2)) * 2
-    figure = plt.figure(figsize=(width / dpi, height / dpi), dpi=dpi, layout="none")
-    top = 40 / height
-    box = figure.add_axes([0.055, 110 / height, 0.855, 1 - top - 110 / height])
-    bar = figure.add_axes([0.925, 110 / height, 0.016, 1 - top - 110 / height])
-    clock = figure.add_axes([0.055, 42 / height, 0.855, 16 / height])
-    norm = density_scale(run, people)
+    reel = Film(run, run.times, bar=True)
     scale = people or 1.0
-    image = box.imshow(plane(run, "m", 0) * scale, origin="lower", extent=run.extent, norm=norm, cmap=style.DENSITY_MAP,
-                       interpolation="nearest")
-    style.draw_plan(box, run, plane_region(run))
-    style.plane_axes(box, run)
-    figure.colorbar(image, cax=bar, label=density_label(people, run.dim), extend="max")
-    title = box.set_title("", loc="left", family="monospace", fontsize=13)
+    image = reel.box.imshow(plane(run, "m", 0) * scale, origin="lower", extent=run.extent, norm=density_scale(run, people),
+                            cmap=style.DENSITY_MAP, interpolation="nearest")
+    style.draw_plan(reel.box, run, plane_region(run))
+    reel.figure.colorbar(image, cax=reel.bar, label=density_label(people, run.dim), extend="max")
     inside = np.array([mass_inside(run, i) for i in range(len(run.times))])
-    exits = has_exits(run)
-    clock.set_xlim(run.times[0], run.times[-1])
-    clock.set_ylim(0, 1)
-    clock.set_yticks([])
-    clock.set_xlabel("time (s)", labelpad=0)
-    for side in ("left", "top", "right"):
-        clock.spines[side].set_visible(True)
-    done = clock.barh(0.5, 0, height=1, left=run.times[0], color="#5a7fb0")[0]
-    figure.canvas.draw()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    base = ["ffmpeg", "-y", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "rgba", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
-    if out.suffix == ".gif":
-        coding = ["-vf", "scale=800:-1:flags=lanczos,split[a][b];[a]palettegen[p];[b][p]paletteuse=dither=bayer"]
-    else:
-        coding = ["-an", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "20", "-preset", "medium", "-movflags", "+faststart"]
-    encoder = subprocess.Popen(base + coding + [str(out)], stdin=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        for i, t in enumerate(run.times):
-            image.set_data(plane(run, "m", i) * scale)
-            done.set_width(t - run.times[0])
-            text = f"t = {t:6.2f} s"
-            if exits:
-                share = inside[i] / inside[0]
-                text += f"   inside {100 * share:5.1f} %" + (f" = {people * share:4.0f} people" if people else "")
-            title.set_text(text)
-            figure.canvas.draw()
-            encoder.stdin.write(bytes(figure.canvas.buffer_rgba()))
-        encoder.stdin.close()
-        message = encoder.stderr.read().decode().strip()
-    except BrokenPipeError:
-        message = encoder.stderr.read().decode().strip() or "ffmpeg stopped early"
-    plt.close(figure)
-    if encoder.wait() != 0:
-        raise RunError(f"ffmpeg could not write {out}: {message}")
-    print(out)
+
+    def draw(i):
+        image.set_data(plane(run, "m", i) * scale)
+        return inside_text(inside[i] / inside[0], people) if has_exits(run) else ""
+
+    reel.write(out, fps, draw)
+
+
+def inside_text(share, people):
+    return f"   inside {100 * share:5.1f} %" + (f" = {people * share:4.0f} people" if people else "")

@@ -5,6 +5,7 @@
   plot.py density RUN          density at several times           plot.py value RUN      value function, optimal paths
   plot.py mass RUN             mass left, share of each exit      plot.py film RUN       mp4 (or --out x.gif)
   plot.py hj RUN               Hamilton-Jacobi solution           plot.py residual RUN   convergence of the coupling
+  plot.py agents RUN           agents over the plan: figure, mp4  (--out x.png, x.mp4 or x.gif: only that one)
   plot.py convergence RUN...   errors of several runs             plot.py scaling FILE   result of run/scaling/scaling.py
 
 --people N shows densities as people per square metre when N people are in the building.
@@ -15,6 +16,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
+import agents  # noqa: E402
 import cloud  # noqa: E402
 import crowd  # noqa: E402
 import hj  # noqa: E402
@@ -24,12 +26,13 @@ from rundir import Run, RunError  # noqa: E402
 
 def arguments(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("figure", choices=["all", "density", "value", "mass", "film", "hj", "residual", "convergence", "scaling"])
+    parser.add_argument("figure", choices=["all", "density", "value", "mass", "film", "agents", "hj", "residual", "convergence", "scaling"])
     parser.add_argument("source", nargs="+", help="run directory (convergence: several; scaling: the JSON file)")
     parser.add_argument("--out", type=pathlib.Path, help="file to write (default: RUN/figures/FIGURE.png)")
     parser.add_argument("--people", type=float, help="number of people that mass 1 stands for")
     parser.add_argument("--times", help="density: comma-separated times")
-    parser.add_argument("--paths", type=int, default=40, help="value: number of optimal paths (default 40)")
+    parser.add_argument("--paths", type=int, default=40, help="value, agents: number of paths (default 40)")
+    parser.add_argument("--dots", type=int, default=2000, help="agents: at most so many are drawn (default 2000)")
     parser.add_argument("--fps", type=int, default=10, help="film: pictures a second (default 10)")
     return parser.parse_args(argv)
 
@@ -46,6 +49,13 @@ def single(figure, run, out, options):
         crowd.mass(run, out, options.people)
     elif figure == "film":
         crowd.film(run, out, options.people, options.fps)
+    elif figure == "agents":
+        walk = agents.Agents(run, options.dots)
+        films = (".mp4", ".gif")
+        if out.suffix not in films:
+            agents.picture(walk, out, options.paths)
+        if out.suffix in films or not (options.out and options.figure == figure) and agents.suits_film(walk):
+            agents.film(walk, out if out.suffix in films else out.with_suffix(".mp4"), options.paths, options.people, options.fps)
     elif figure == "hj":
         hj.picture(run, out)
     elif figure == "residual":
@@ -63,6 +73,8 @@ def suitable(run):
         figures.append("mass")
     if run.dim > 1 and len(run.times) > 8:
         figures.append("film")
+    if agents.files(run):
+        figures.append("agents")
     return figures
 
 

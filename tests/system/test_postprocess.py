@@ -14,6 +14,7 @@ TOP = pathlib.Path(__file__).resolve().parents[2]
 PLOT = TOP / "postprocess" / "plot.py"
 sys.path.insert(0, str(PLOT.parent))
 
+import agents  # noqa: E402
 import crowd  # noqa: E402
 import rundir  # noqa: E402
 
@@ -125,6 +126,81 @@ def test_game_in_1d_and_3d(tmp_path):
     run = plot("all", box)
     assert run.returncode == 0, run.stderr
     assert_picture(box / "figures" / "value.png")
+
+
+def write_agents(folder, k, time, ids, position):
+    with h5py.File(folder / f"particles_{k:06d}.h5", "w") as f:
+        f.attrs["time"], f.attrs["step"] = time, k
+        f["particles/id"] = np.asarray(ids, dtype=np.uint64)
+        f["particles/position"] = position
+        f["particles/weight"] = np.full(len(ids), 1 / 20)
+
+
+@pytest.fixture
+def walkers(corridor):
+    """Twenty agents with even ids in the corridor. Ids below 30 walk west, the others east, all at 1.1 m/s. Rows are in
+    another order in each file."""
+    ids = 2 * np.arange(20)
+    start = np.stack([np.linspace(1, 7, 20), np.linspace(0.5, 1.5, 20)], axis=1)
+    for k, t in enumerate(np.linspace(0, 4, 11)):
+        now = start + np.outer(np.where(ids < 30, -1, 1), [1.1 * t, 0])
+        rows = np.random.default_rng(k).permutation(np.nonzero((now[:, 0] > 0.125) & (now[:, 0] < 7.875))[0])
+        write_agents(corridor, k, t, ids[rows], now[rows])
+    return corridor
+
+
+def test_agents_keep_their_ways(walkers):
+    a = agents.Agents(rundir.Run(walkers), 2000)
+    assert a.id.tolist() == list(range(0, 40, 2)) and np.allclose(a.times, np.linspace(0, 4, 11))
+    step = np.diff(a.way, axis=0)
+    assert np.allclose(np.abs(step[np.isfinite(step[..., 0])]), [0.44, 0], rtol=0, atol=1e-12)
+    assert [name[:4] for name in a.names] == ["east", "west"]
+    # west: those below 30 that start within 4.4 m of the wall; east: the other five, all within 2 m
+    start = a.way[0, :, 0]
+    expected = np.where(a.id >= 30, 0, np.where(start - 4.4 > 0.125, -1, 1))
+    assert a.exit.tolist() == expected.tolist() and set(expected) == {-1, 0, 1}
+    few = agents.Agents(rundir.Run(walkers), 7)
+    assert len(few.id) == 7 and set(few.id) <= set(a.id)
+    assert np.array_equal(few.way, a.way[:, np.isin(a.id, few.id)], equal_nan=True)
+
+
+def test_agents_wrap_around_without_a_line_across(tmp_path):
+    x, y = centres(8, 0, 1), centres(8, 0, 1)
+    one = np.ones((8, 8))
+    fields = {"u": one, "m": one, "drift_x": one, "drift_y": one}
+    folder = write_run(tmp_path / "r", "mfg", [x, y], [(0, fields)], settings="grid: {boundary: periodic}\n")
+    for k in range(4):
+        write_agents(folder, k, k, [3], [[(0.5 + 0.3 * k) % 1, 0.5]])
+    pieces = agents.Agents(rundir.Run(folder), 5).pieces(0, 3)
+    assert [np.round(piece[:, 0], 12).tolist() for piece in pieces] == [[0.5, 0.8], [0.1, 0.4]]
+    assert plot("agents", folder, "--out", folder / "a.png").returncode == 0
+    assert_picture(folder / "a.png")
+
+
+def test_figure_and_film_of_agents(walkers):
+    only = plot("agents", walkers, "--out", walkers / "a.png", "--paths", 3)
+    assert only.returncode == 0 and only.stdout.split() == [str(walkers / "a.png")], only.stderr
+    assert_picture(walkers / "a.png")
+    if not shutil.which("ffmpeg"):
+        pytest.skip("no ffmpeg")
+    every = plot("all", walkers)
+    assert every.returncode == 0, every.stderr
+    assert_picture(walkers / "figures" / "agents.png")
+    assert (walkers / "figures" / "agents.mp4").stat().st_size > 1000
+    assert plot("agents", walkers, "--out", walkers / "a.gif").returncode == 0
+    assert Image.open(walkers / "a.gif").n_frames > 5
+
+
+def test_agents_on_a_line(tmp_path):
+    x = centres(10, 0, 1)
+    folder = write_run(tmp_path / "r", "mfg", [x], [(0, {"u": x, "m": x, "drift_x": x})])
+    refused = plot("agents", folder)
+    assert refused.returncode == 1 and "holds no particles" in refused.stderr and refused.stderr.count("\n") == 1
+    for k in range(3):
+        write_agents(folder, k, k, np.arange(5), np.linspace(0.1, 0.6, 5)[:, None] + 0.1 * k)
+    drawn = plot("agents", folder)
+    assert drawn.returncode == 0, drawn.stderr
+    assert_picture(folder / "figures" / "agents.png")
 
 
 @pytest.mark.parametrize("dim", [1, 2, 3])
