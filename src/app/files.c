@@ -67,9 +67,12 @@ static PetscBool ends(const char *name, const char *with) {
 /* Only what a run itself writes. */
 static PetscBool is_product(const char *name) {
   static const char *const series[] = {"fields_", "checkpoint_", "particles_"};
+  static const char *const single[] = {"history.csv", "summary.json", "fields.xmf", "particles.xmf"};
   for (int i = 0; i < 3; ++i)
-    if (starts(name, series[i]) && (ends(name, ".h5") || ends(name, ".tmp"))) return PETSC_TRUE;
-  return !strcmp(name, "history.csv") || !strcmp(name, "summary.json") || !strcmp(name, "fields.xmf") ? PETSC_TRUE : PETSC_FALSE;
+    if (starts(name, series[i]) && (ends(name, ".h5") || ends(name, ".h5.old") || ends(name, ".tmp"))) return PETSC_TRUE;
+  for (int i = 0; i < 4; ++i)
+    if (!strcmp(name, single[i])) return PETSC_TRUE;
+  return PETSC_FALSE;
 }
 
 static PetscErrorCode remove_earlier(const char *dir) {

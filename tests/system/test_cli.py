@@ -117,9 +117,13 @@ def test_directory_of_an_earlier_run(tmp_path):
     assert "-restart" in refused.errors[0] and "-run_overwrite" in refused.errors[0]
     assert before == {p.name: p.stat().st_mtime_ns for p in first.dir.iterdir()}
     (first.dir / "notes.txt").write_text("mine")
+    products = ["particles_000000.h5", "particles.xmf", "checkpoint_000004.h5", "checkpoint_000009.h5.old", "fields_000007.h5.tmp"]
+    for name in products:
+        (first.dir / name).write_text("")
     replaced = run(1, SMALL, "-run_overwrite", cwd=tmp_path)
     assert replaced.code == 0 and len(replaced.fields()) == 2
     assert (first.dir / "notes.txt").read_text() == "mine"
+    assert not any((first.dir / name).exists() for name in products)
 
 
 def test_summary(tmp_path):
