@@ -179,7 +179,7 @@ static PetscErrorCode bench_cycle(void) {
   char note[96];
   PetscFunctionBeginUser;
   PetscCall(create(2, HC_WALK_EULER, HC_LINEAR, PLAIN, &c));
-  HcKdeSpec spec = {.bandwidth = {2.5 * c.g->h[0], 2.5 * c.g->h[1], 1}};
+  HcKdeSpec spec = {.bandwidth = {2.5 * c.g->h[0], 2.5 * c.g->h[1], 1}, .method = HC_KDE_BINNED};
   PetscCall(HcKdeCreate(c.g, &spec, &kde));
   for (int r = -2; r < REPEATS; ++r) {
     PetscCallMPI(MPI_Barrier(PETSC_COMM_WORLD));
