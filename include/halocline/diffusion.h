@@ -27,6 +27,7 @@ typedef PetscErrorCode (*HcFillGhosts)(void *ctx, double t, HcField u);
  * Reads the KSP's options at once; memory is allocated at the first solve. */
 PetscErrorCode HcDiffusionCreate(
   HcGrid grid, PetscInt order, PetscInt width, const HcFill rule[6], HcFillGhosts fill, void *ctx, HcDiffusion *d);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcDiffusionDestroy(HcDiffusion *d);
 /** Estimated bytes on this rank for solves up to this c, matrix and preconditioner included. */
 double HcDiffusionBytes(HcGrid grid, PetscInt order, PetscInt width, double c);

@@ -27,9 +27,9 @@ typedef enum {
 PetscErrorCode HcFail(HcExit kind, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /** Fail with HcFail(kind, ...) when the condition does not hold. */
-#define HcRequire(cond, kind, ...) \
-  do { \
-    if (!(cond)) PetscCall(HcFail(kind, __VA_ARGS__)); \
+#define HcRequire(cond, kind, ...)                                                                                               \
+  do {                                                                                                                           \
+    if (!(cond)) PetscCall(HcFail(kind, __VA_ARGS__));                                                                           \
   } while (0)
 
 /** Make a result that only some ranks may have common to all. Collective.

@@ -20,6 +20,7 @@ typedef struct HcExpr_ *HcExpr;
  * @param[out] error  at least 256 chars: "column 7: unknown name 'xx' (did you mean 'x'?)"
  * @return 0, or 1 on error */
 int HcExprParse(const char *text, int nvars, const char *const names[], HcExpr *expr, char *error);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 void HcExprDestroy(HcExpr *expr);
 
 /** An argument: v[i*stride], stride 0 (one value for all) or 1. v may be NULL for a variable that the formula does not use. */
@@ -48,4 +49,5 @@ HcExpr HcExprDerivative(HcExpr expr, int var);
 
 /** Does the value depend on the variable? Is it a constant (and which)? */
 int HcExprUses(HcExpr expr, int var);
+/** Is the value the same for all arguments? Then 1, and *value is it. */
 int HcExprIsConstant(HcExpr expr, double *value);

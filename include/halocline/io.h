@@ -41,20 +41,25 @@ PetscErrorCode HcCheckpointClose(HcCheckpoint *ck, PetscInt keep);
 
 /** Small values, the same on all ranks. Reading a missing name or wrong count is an error. */
 PetscErrorCode HcCheckpointPutReals(HcCheckpoint ck, const char *name, PetscInt n, const double v[]);
+/** Read what HcCheckpointPutReals stored; HC_EXIT_IO if the name or the length does not fit. */
 PetscErrorCode HcCheckpointGetReals(HcCheckpoint ck, const char *name, PetscInt n, double v[]);
 /** Stored length of a small-value entry, 0 if absent. */
 PetscErrorCode HcCheckpointLength(HcCheckpoint ck, const char *name, PetscInt *n);
 /** Owned cells of one component; readable on any number of ranks, refused if the grid's cells differ. */
 PetscErrorCode HcCheckpointPutField(HcCheckpoint ck, const char *name, HcField f, int c);
+/** Read what HcCheckpointPutField stored, on any number of ranks. Collective. */
 PetscErrorCode HcCheckpointGetField(HcCheckpoint ck, const char *name, HcField f, int c);
 /** levels x owned cells, contiguous [level][n2][n1][n0] (a space-time array); one data set, written level by level. */
 PetscErrorCode HcCheckpointPutLevels(HcCheckpoint ck, const char *name, HcGrid grid, PetscInt levels, const double *v);
+/** Read what HcCheckpointPutLevels stored, on any number of ranks. Collective. */
 PetscErrorCode HcCheckpointGetLevels(HcCheckpoint ck, const char *name, HcGrid grid, PetscInt levels, double *v);
 
 /** Values spread over the ranks in any way: n of this rank, behind those of the ranks before it. Read back in even slices, on any
  * number of ranks: HcCheckpointRows() tells this rank's share. */
 PetscErrorCode HcCheckpointPutRows(HcCheckpoint ck, const char *name, PetscInt n, const double v[]);
+/** Number of rows of this rank's share of what HcCheckpointPutRows stored. Collective. */
 PetscErrorCode HcCheckpointRows(HcCheckpoint ck, const char *name, PetscInt *n);
+/** Read this rank's share of the rows, in stored order. Collective. */
 PetscErrorCode HcCheckpointGetRows(HcCheckpoint ck, const char *name, PetscInt n, double v[]);
 
 /* ---- a field of space given by the user: formula, file.h5:/path or file.png -------------------------------------- */
@@ -67,6 +72,7 @@ typedef struct HcSource_ *HcSource;
  * Errors (HC_EXIT_INPUT) name key, file and path, or the column in the formula.
  * @param nnames, names the variables beyond x,y,z,t in the order in which HcSourceEval gets them (e.g. "m") */
 PetscErrorCode HcSourceCreate(HcOptions opts, const char *key, HcGrid grid, int nnames, const char *const names[], HcSource *src);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcSourceDestroy(HcSource *src);
 /** Does the value depend on t? on extra variable k? */
 PetscBool HcSourceUsesTime(HcSource src);
@@ -107,6 +113,7 @@ enum { HC_WALL = 0, HC_FREE = 1, HC_DOOR = 2 };
  * Faces between two exit cells are 0: agents are never inside exits. Domain faces at free cells: `exit` faces are open 2,
  * other non-periodic ones 0 except `given` (1). */
 PetscErrorCode HcFloorPlanCreate(HcOptions opts, const char *plan_key, const char *obstacle_key, HcGrid grid, HcFloorPlan *plan);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcFloorPlanDestroy(HcFloorPlan *plan);
 /** Size in pixels of a PNG plan, before a grid exists (the default for grid_cells). */
 PetscErrorCode HcFloorPlanPixels(MPI_Comm comm, HcOptions opts, const char *plan_key, PetscInt size[2]);

@@ -55,6 +55,7 @@ typedef struct HcKde_ *HcKde;
 
 /** Check the specification. HC_EXIT_INPUT for values out of range or HC_KDE_DIRECT with walls. Collective. */
 PetscErrorCode HcKdeCreate(HcGrid grid, const HcKdeSpec *spec, HcKde *kde);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcKdeDestroy(HcKde *kde);
 /** New bandwidths, from the next call of HcKdeEvaluate on. Collective. */
 PetscErrorCode HcKdeSetBandwidth(HcKde kde, const double bandwidth[3]);

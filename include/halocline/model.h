@@ -18,21 +18,21 @@ typedef struct {
 
 /** What a run needs, for -dry_run, the start block, and the refusal of what cannot fit. */
 typedef struct {
-  PetscInt  dim, cells[3];       /* of the grid; dim 0 if there is none */
-  double    bytes_per_rank;      /* arrays of the model at their peak, largest rank */
-  double    bytes_per_output;    /* one fields file, all ranks */
-  double    bytes_per_checkpoint;
-  double    cell_updates;        /* estimated total number of cell updates, 0 if unknown: for the progress line */
-  double    updates_per_step;    /* cell updates in one step or iteration (cells x time levels x sweeps); 0: the number of cells */
-  HcGrid    grid;                /* borrowed, for the fields files; NULL if there is none */
+  PetscInt dim, cells[3];  /* of the grid; dim 0 if there is none */
+  double bytes_per_rank;   /* arrays of the model at their peak, largest rank */
+  double bytes_per_output; /* one fields file, all ranks */
+  double bytes_per_checkpoint;
+  double cell_updates;     /* estimated total number of cell updates, 0 if unknown: for the progress line */
+  double updates_per_step; /* cell updates in one step or iteration (cells x time levels x sweeps); 0: the number of cells */
+  HcGrid grid;             /* borrowed, for the fields files; NULL if there is none */
 } HcPlan;
 
 /** State of the march or iteration, owned by the driver, read and advanced by the model. */
 typedef struct {
-  PetscInt step;     /* steps or iterations done */
-  double   time;     /* simulated time (marching), 0 for iterating models */
-  double   dt;       /* last step */
-  double   end;      /* final time */
+  PetscInt step; /* steps or iterations done */
+  double time;   /* simulated time (marching), 0 for iterating models */
+  double dt;     /* last step */
+  double end;    /* final time */
 } HcClock;
 
 /** Iterating models call this after every iteration (clock->step already counted up, diagnose() ready): the driver
@@ -40,12 +40,12 @@ typedef struct {
 typedef PetscErrorCode (*HcIterationDone)(void *driver, HcClock *clock, PetscBool *stop);
 
 typedef struct {
-  const char      *name, *title;
-  const HcOption  *options;  /* beyond the common ones */
+  const char *name, *title;
+  const HcOption *options;   /* beyond the common ones */
   const HcProblem *problems; /* may be NULL */
-  const HcColumn  *columns;
-  const char      *figure;   /* the column that the progress line shows, e.g. "mass" */
-  const char      *fields;   /* every name that `write` may write, "u|m|drift_x": what output_fields allows; NULL: not checked */
+  const HcColumn *columns;
+  const char *figure; /* the column that the progress line shows, e.g. "mass" */
+  const char *fields; /* every name that `write` may write, "u|m|drift_x": what output_fields allows; NULL: not checked */
 
   /** Read and check all options; create the grid; no large allocation. */
   PetscErrorCode (*create)(HcRun run, void **ctx);

@@ -27,7 +27,7 @@ typedef enum {
 } HcOptionType;
 
 typedef struct {
-  const char *key;     /* full key, e.g. "mfg_sigma"; a table ends with key = NULL */
+  const char *key; /* full key, e.g. "mfg_sigma"; a table ends with key = NULL */
   HcOptionType type;
   const char *def;     /* default as the user would write it; "" = not set; NULL = must be given */
   const char *unit;    /* "" if dimensionless */
@@ -37,9 +37,9 @@ typedef struct {
 
 /** A built-in problem: a named set of settings, between the defaults and the user's file in rank. */
 typedef struct {
-  const char *name;        /* a table ends with name = NULL */
-  const char *summary;     /* one sentence for -list */
-  const char *const *set;  /* key, value, key, value, ..., NULL */
+  const char *name;       /* a table ends with name = NULL */
+  const char *summary;    /* one sentence for -list */
+  const char *const *set; /* key, value, key, value, ..., NULL */
 } HcProblem;
 
 typedef struct HcOptions_ *HcOptions;
@@ -115,6 +115,7 @@ void HcOptionsPetscArgs(HcOptions opts, int *argc, char ***argv);
 
 /** The input file's name as given, its base name without .yaml, "" if none. */
 const char *HcOptionsInputFile(HcOptions opts);
+/** The base name of the input file without .yaml, "" if none. */
 const char *HcOptionsInputName(HcOptions opts);
 
 /** Free everything; sets *opts to NULL. */

@@ -33,6 +33,7 @@ int HcGridOwner(HcGrid g, const PetscInt cell[3]);
 
 /** An empty set. `room` places at first; grows by half when full. */
 PetscErrorCode HcParticlesCreate(HcGrid grid, PetscInt room, HcParticles *p);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcParticlesDestroy(HcParticles *p);
 /** Empty the set; its memory is kept. */
 void HcParticlesClear(HcParticles p);
@@ -83,6 +84,7 @@ typedef struct HcPoints_ {
  * number, wrong number of columns, no rows, different number of weights. Collective. */
 PetscErrorCode HcPointsRead(
   MPI_Comm comm, HcOptions opts, const char *points_key, const char *weights_key, PetscInt dim, HcPoints *points);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcPointsDestroy(HcPoints *points);
 /** Least and greatest coordinate of all ranks. Collective. */
 PetscErrorCode HcPointsBox(HcPoints points, double lower[3], double upper[3]);
@@ -117,4 +119,5 @@ PetscErrorCode HcParticlesWrite(const char *dir, HcParticles p, PetscInt index, 
 double HcParticlesFileBytes(HcGrid grid, double n);
 /** Save to / load from a checkpoint under a name; loading replaces all particles, on any number of ranks. Collective. */
 PetscErrorCode HcCheckpointPutParticles(HcCheckpoint ck, const char *name, HcParticles p);
+/** Read what HcCheckpointPutParticles stored; every particle to its owner. Collective. */
 PetscErrorCode HcCheckpointGetParticles(HcCheckpoint ck, const char *name, HcParticles p);

@@ -20,7 +20,7 @@ double HcWallClock(void);
 
 typedef struct HcRun_ *HcRun;
 
-MPI_Comm  HcRunComm(HcRun run);
+MPI_Comm HcRunComm(HcRun run);
 HcOptions HcRunOptions(HcRun run);
 /** The run directory, e.g. "output/evacuation". */
 const char *HcRunDir(HcRun run);
@@ -32,6 +32,9 @@ PetscErrorCode HcRunWarn(HcRun run, const char *fmt, ...) __attribute__((format(
 
 /** Set an entry of `results` in summary.json (last value wins). Not-a-number is written as null. Call on all ranks. */
 PetscErrorCode HcRunResultReal(HcRun run, const char *key, double value);
+/** An integer result. */
 PetscErrorCode HcRunResultInt(HcRun run, const char *key, PetscInt value);
+/** A true or false result. */
 PetscErrorCode HcRunResultBool(HcRun run, const char *key, PetscBool value);
+/** A list of reals. */
 PetscErrorCode HcRunResultReals(HcRun run, const char *key, PetscInt n, const double value[]);

@@ -38,6 +38,7 @@ typedef struct HcStepper_ *HcStepper;
 
 /** Allocate the work fields: 2 with the shape of `like` for the explicit methods; for HC_IMEX3 1, and 9 without ghosts. */
 PetscErrorCode HcStepperCreate(HcMethod method, HcField like, HcStepper *stepper);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcStepperDestroy(HcStepper *stepper);
 /** Bytes that HcStepperCreate would allocate on this rank. */
 double HcStepperBytes(HcMethod method, HcGrid grid, int components, PetscInt width);

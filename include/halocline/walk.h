@@ -50,6 +50,7 @@ typedef struct HcWalk_ {
 
 /** Collective. Keeps a reference to spec's plan and copies what it needs of it. */
 PetscErrorCode HcWalkCreate(HcGrid grid, const HcWalkSpec *spec, HcWalk *walk);
+/** Free everything and set the handle to NULL; NULL is allowed. */
 PetscErrorCode HcWalkDestroy(HcWalk *walk);
 
 /** Move all particles by one step of length dt, absorb, migrate; they are owned afterwards.
@@ -72,4 +73,5 @@ PetscErrorCode HcWalkBlocked(HcWalk walk, HcParticles p, double *number);
 
 /** Save and load the counts (not the particles). */
 PetscErrorCode HcCheckpointPutWalk(HcCheckpoint ck, const char *name, HcWalk walk);
+/** Read what HcCheckpointPutWalk stored. Collective. */
 PetscErrorCode HcCheckpointGetWalk(HcCheckpoint ck, const char *name, HcWalk walk);

@@ -36,5 +36,6 @@ void HcWenoFaces(
  * not known to the weights here: their eps is 1e-40 of the largest indicator. */
 void HcWenoIndicators(size_t n, const double *u0, const double *u1, const double *u2, const double *u3, const double *u4,
   double *b0, double *b1, double *b2);
+/** Nonlinear weights of n stencils from their indicators. */
 void HcWenoNonlinearWeights(
   HcWenoWeights weights, size_t n, const double *b0, const double *b1, const double *b2, double *w0, double *w1, double *w2);
