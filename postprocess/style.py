@@ -29,8 +29,13 @@ plt.rcParams.update({
 
 
 def draw_plan(axis, run, region=None):
-    """Walls in grey and exits in green over the picture, cell by cell."""
+    """Walls in grey and exits in green over the picture, cell by cell; exits that are faces of the box as lines along them."""
     region = run.region if region is None else region
+    left, right, bottom, top = run.extent
+    ends = (((left, left), (bottom, top)), ((right, right), (bottom, top)), ((left, right), (bottom, bottom)), ((left, right), (top, top)))
+    for word, (x, y) in zip(run.boundary(), ends):
+        if word == "exit":
+            axis.plot(x, y, color=EXIT_COLOUR, linewidth=4, solid_capstyle="butt", clip_on=False, zorder=4, scalex=False, scaley=False)
     if not ((region == WALL).any() or (region == EXIT).any()):
         return
     overlay = np.zeros(region.shape + (4,))
